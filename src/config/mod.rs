@@ -1,0 +1,3 @@
+//! Configuration: read from file, environment and flags, checked once in the broker, then immutable.
+
+pub mod types;

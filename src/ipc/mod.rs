@@ -1,0 +1,3 @@
+//! What broker and worker say to each other, and the socket they say it over.
+
+pub mod msg;

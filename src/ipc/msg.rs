@@ -1,0 +1,228 @@
+//! The closed set of messages between broker and worker, and how a frame of them looks on the socket.
+//!
+//! Pure: bytes in, values out. A frame is a JSON array of messages of one direction, at most [`MAX_FRAME`] bytes;
+//! unknown members, unknown messages and trailing bytes are errors. The broker treats an error as a hostile worker.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest frame. A SEQPACKET message of more than about 208 KiB cannot be sent at Debian's default buffer
+/// size; larger things travel as sealed memfds.
+pub const MAX_FRAME: usize = 64 * 1024;
+/// The most messages in one frame.
+pub const MAX_MESSAGES: usize = 256;
+/// The longest `request_id` the broker remembers; longer ones are answered as malformed by the worker.
+pub const MAX_REQUEST_ID: usize = 512;
+/// The longest `shard_token`.
+pub const MAX_SHARD_TOKEN: usize = 4096;
+/// The longest JSON-RPC id, as raw JSON text.
+pub const MAX_RPC_ID: usize = 1024;
+
+/// The MCP era that a stdio child serves (a child serves one only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Era {
+    /// 2025-11-25 and earlier: `initialize`, sessions.
+    Session,
+    /// 2026-07-28: stateless, `server/discover`.
+    Stateless,
+}
+
+/// What a command is, as far as the broker needs to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// A JSON-RPC request; it must be answered.
+    Request,
+    /// A JSON-RPC notification; it is acknowledged.
+    Notification,
+    /// `session_termination`.
+    Termination,
+}
+
+/// A command that the worker wants to forward. Everything in it is what is needed to answer for it should the
+/// worker die.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// The worker's own number for the command, never used twice by one worker.
+    pub call: u64,
+    /// Of the command.
+    pub request_id: String,
+    /// Of the command.
+    pub shard_token: String,
+    /// The canonical channel.
+    pub channel: String,
+    /// What it is.
+    pub kind: CallKind,
+    /// The JSON-RPC id as raw JSON text; `None` for anything but a request.
+    pub rpc_id: Option<String>,
+    /// Milliseconds until the response deadline; `None` when the command has none.
+    pub ttl_ms: Option<u64>,
+}
+
+/// The broker's answer to an [`Ask`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Forward it, once.
+    Permit,
+    /// Seen before, and a living worker is at it or has finished it: drop this delivery.
+    Duplicate,
+    /// Seen before, and the worker that held it died: it may have been forwarded. Answer with a failure.
+    InDoubt,
+}
+
+/// How a permitted call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A terminal answer was delivered.
+    Answered,
+    /// The deadline passed; nothing was posted, as the protocol wants.
+    Expired,
+    /// The answer could not be delivered.
+    Undelivered,
+}
+
+/// Worker to broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum FromWorker {
+    /// The configuration was received and understood; once, first.
+    Ready {},
+    /// Permission to forward.
+    Ask(Ask),
+    /// The end of a permitted call.
+    Done {
+        /// Which.
+        call: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A poll succeeded after none had, or after failures. The first one makes the service ready.
+    PollOk {},
+    /// Polling fails; the reason for `STATUS=`, at most 512 bytes.
+    PollFailing {
+        /// A sentence without secrets.
+        reason: String,
+    },
+    /// A child for the binding is wanted; `index` counts in the configuration's command list.
+    Spawn {
+        /// Which command.
+        index: u8,
+        /// For which era (the broker keeps at most one child for each).
+        era: Era,
+    },
+    /// The worker has given up a child (its stdout ended or it broke the protocol); the broker stops it.
+    ChildLost {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+    },
+    /// Nothing is left to do after `Drain`; the worker exits next.
+    Drained {
+        /// Accepted calls that did not finish by the bound.
+        unfinished: u32,
+    },
+}
+
+/// Broker to worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum ToWorker {
+    /// The configuration, in the one memfd that travels with the frame; once, first, alone in its frame.
+    Config {
+        /// Length of the memfd in bytes.
+        size: u64,
+        /// SHA-256 of its content, lower-case hex.
+        sha256: String,
+        /// The client instance id: 32 lower-case hex digits, one per service process.
+        instance_id: String,
+    },
+    /// Calls that a dead worker held: answer them with a failure, forward nothing.
+    Orphan(Ask),
+    /// Answer to `Ask`.
+    Verdict {
+        /// Which.
+        call: u64,
+        /// What.
+        verdict: Verdict,
+    },
+    /// A child runs; two descriptors travel with the frame: its stdin (write end), its stdout (read end). Alone
+    /// in its frame.
+    Child {
+        /// Which command.
+        index: u8,
+        /// For which era; `None` for the one started in advance, which takes the era of its first message.
+        era: Option<Era>,
+        /// Counts the starts of this command.
+        generation: u32,
+    },
+    /// A child ended or could not be started.
+    ChildGone {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+        /// Milliseconds until the broker would start the next one on its own.
+        retry_in_ms: u64,
+    },
+    /// Poll no more.
+    Drain {
+        /// `Some`: abort the outstanding poll after this many milliseconds. `None`: let it run its course.
+        poll_grace_ms: Option<u64>,
+        /// Milliseconds until what is unfinished is answered with a failure.
+        deadline_ms: u64,
+    },
+}
+
+/// Why a frame was refused.
+#[derive(Debug)]
+pub enum FrameError {
+    /// Longer than [`MAX_FRAME`].
+    TooLong(usize),
+    /// More than [`MAX_MESSAGES`], or none.
+    Count(usize),
+    /// Not the JSON this direction speaks.
+    Malformed(serde_json::Error),
+}
+
+impl std::fmt::Display for FrameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooLong(n) => write!(f, "frame of {n} bytes exceeds {MAX_FRAME}"),
+            Self::Count(n) => write!(f, "frame of {n} messages; 1 to {MAX_MESSAGES} are legal"),
+            Self::Malformed(e) => write!(f, "frame is malformed: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// Renders messages as one frame.
+///
+/// # Errors
+/// When there are none or too many, or the frame would be too long.
+pub fn encode<M: Serialize>(messages: &[M]) -> Result<Vec<u8>, FrameError> {
+    if messages.is_empty() || messages.len() > MAX_MESSAGES {
+        return Err(FrameError::Count(messages.len()));
+    }
+    let frame = serde_json::to_vec(messages).map_err(FrameError::Malformed)?;
+    if frame.len() > MAX_FRAME { Err(FrameError::TooLong(frame.len())) } else { Ok(frame) }
+}
+
+/// Reads one frame.
+///
+/// # Errors
+/// When it is too long, empty of messages, or not exactly what [`encode`] writes.
+pub fn decode<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Result<Vec<M>, FrameError> {
+    if frame.len() > MAX_FRAME {
+        return Err(FrameError::TooLong(frame.len()));
+    }
+    let messages: Vec<M> = serde_json::from_slice(frame).map_err(FrameError::Malformed)?;
+    if messages.is_empty() || messages.len() > MAX_MESSAGES {
+        return Err(FrameError::Count(messages.len()));
+    }
+    Ok(messages)
+}

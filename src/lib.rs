@@ -1,0 +1,35 @@
+//! tunnelward: a hardened, minimal-footprint agent for the Secure MCP Tunnel.
+//!
+//! One binary, three processes. `run` is the *broker*: it owns systemd, the children and every descriptor, and
+//! never parses a byte from the network. The *worker* is a fresh image of the same binary in which TLS, HTTP, JSON
+//! and MCP live; a SEQPACKET socket to the broker is all it inherits. *launch* execs one stdio MCP server.
+//!
+//! A room imports only from floors below it, never sideways, and `tests/suite/house.rs` checks that:
+//!
+//! ```text
+//! main.rs
+//! commands/
+//! worker/   broker/   launch
+//! control/  mcp/
+//! net/
+//! tls/      ipc/
+//! config/
+//! sys/      exit      log
+//! ```
+//!
+//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → (permit over `ipc`) → `mcp::http` or
+//! `mcp::stdio` → `control::respond` → (end of call over `ipc`).
+
+pub mod broker;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod exit;
+pub mod ipc;
+pub mod launch;
+pub mod log;
+pub mod mcp;
+pub mod net;
+pub mod sys;
+pub mod tls;
+pub mod worker;

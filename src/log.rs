@@ -1,0 +1,402 @@
+//! Log lines: one event, one line, `key=value` or JSON, rate-limited per class, no payloads and no secrets.
+//!
+//! Every role logs through [`Log`]. Broker and commands render; the worker writes *records*, which the broker
+//! reads from the worker's stderr and renders with the role added, so that nothing below the broker decides what
+//! a line looks like. Must never be given header values, payloads, keys or session ids.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::{Display, Write as _};
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// Lines of one class (component and message) that may come at once.
+const BURST: u32 = 30;
+/// After the burst, a line of the class every this long.
+const REFILL: Duration = Duration::from_millis(500);
+/// Longest value in a line, in bytes; longer ones are cut and marked.
+const MAX_VALUE: usize = 2048;
+/// Most fields that a record from below may carry.
+const MAX_FIELDS: usize = 32;
+
+/// How urgent a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// For whoever looks for a cause.
+    Debug,
+    /// Normal life.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something is broken.
+    Error,
+}
+
+impl Level {
+    /// As `log.level` and JSON lines spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+
+    /// The priority of `sd-daemon(3)`.
+    const fn priority(self) -> u8 {
+        match self {
+            Self::Debug => 7,
+            Self::Info => 6,
+            Self::Warn => 4,
+            Self::Error => 3,
+        }
+    }
+}
+
+/// The shape of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `time=… level=… msg=… key=value`.
+    Text,
+    /// One JSON object with `time`, `level`, `msg` and the fields.
+    Json,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value<'a> {
+    /// A truth.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// A text.
+    Str(Cow<'a, str>),
+}
+
+macro_rules! int_value {
+    ($($t:ty),*) => {$(
+        impl From<$t> for Value<'_> {
+            fn from(n: $t) -> Self { Self::Int(i64::try_from(n).unwrap_or(i64::MAX)) }
+        }
+    )*};
+}
+int_value!(u8, u16, u32, u64, usize, i32, i64, u128);
+
+impl From<bool> for Value<'_> {
+    fn from(b: bool) -> Self {
+        Self::Bool(b)
+    }
+}
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(s: &'a str) -> Self {
+        Self::Str(Cow::Borrowed(s))
+    }
+}
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(s: &'a String) -> Self {
+        Self::Str(Cow::Borrowed(s))
+    }
+}
+impl From<String> for Value<'_> {
+    fn from(s: String) -> Self {
+        Self::Str(Cow::Owned(s))
+    }
+}
+
+impl Value<'_> {
+    /// Anything that can be displayed, as text.
+    #[must_use]
+    pub fn show(thing: &dyn Display) -> Value<'static> {
+        Value::Str(Cow::Owned(thing.to_string()))
+    }
+}
+
+/// One event on its way from worker to broker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<'a> {
+    level: Level,
+    #[serde(borrow)]
+    component: Cow<'a, str>,
+    #[serde(borrow)]
+    msg: Cow<'a, str>,
+    #[serde(borrow)]
+    fields: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+enum Sink {
+    /// Records for the broker, on stderr.
+    Relay,
+    /// Rendered lines on stderr, with the `<N>` prefix where the journal reads it.
+    Stderr { format: Format, prefix: bool },
+    /// Rendered lines in a file.
+    File { format: Format, file: File },
+    /// Rendered text lines kept for a test.
+    Memory(Arc<Mutex<Vec<String>>>),
+}
+
+struct Inner {
+    level: Level,
+    sink: Sink,
+    /// Attributes of every line: `client_instance_id`, `tunnel_id`.
+    always: Vec<(&'static str, String)>,
+    classes: Mutex<HashMap<(&'static str, &'static str), Class>>,
+}
+
+struct Class {
+    tokens: u32,
+    refilled: Instant,
+    dropped: u64,
+}
+
+/// The way to write log lines. Cheap to clone.
+#[derive(Clone)]
+pub struct Log(Arc<Inner>);
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+impl Log {
+    fn with(level: Level, sink: Sink) -> Self {
+        Self(Arc::new(Inner { level, sink, always: Vec::new(), classes: Mutex::new(HashMap::new()) }))
+    }
+
+    /// For the worker: records on stderr. All levels; the broker filters.
+    #[must_use]
+    pub fn relay(level: Level) -> Self {
+        Self::with(level, Sink::Relay)
+    }
+
+    /// Lines on stderr; `journal` says that the journal reads it and takes a priority prefix.
+    #[must_use]
+    pub fn stderr(level: Level, format: Format, journal: bool) -> Self {
+        Self::with(level, Sink::Stderr { format, prefix: journal })
+    }
+
+    /// Lines appended to an open file.
+    #[must_use]
+    pub fn file(level: Level, format: Format, file: File) -> Self {
+        Self::with(level, Sink::File { format, file })
+    }
+
+    /// Text lines kept in memory, for tests.
+    #[must_use]
+    pub fn memory() -> (Self, Arc<Mutex<Vec<String>>>) {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        (Self::with(Level::Debug, Sink::Memory(Arc::clone(&lines))), lines)
+    }
+
+    /// The same log with attributes on every line.
+    #[must_use]
+    pub fn always(self, always: Vec<(&'static str, String)>) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(inner) => Self(Arc::new(Inner { always, ..inner })),
+            Err(shared) => Self(shared),
+        }
+    }
+
+    /// Something is broken.
+    pub fn error(&self, component: &'static str, msg: &'static str, fields: &[(&'static str, Value<'_>)]) {
+        self.event(Level::Error, component, msg, fields);
+    }
+
+    /// Something to look at.
+    pub fn warn(&self, component: &'static str, msg: &'static str, fields: &[(&'static str, Value<'_>)]) {
+        self.event(Level::Warn, component, msg, fields);
+    }
+
+    /// Normal life.
+    pub fn info(&self, component: &'static str, msg: &'static str, fields: &[(&'static str, Value<'_>)]) {
+        self.event(Level::Info, component, msg, fields);
+    }
+
+    /// Detail.
+    pub fn debug(&self, component: &'static str, msg: &'static str, fields: &[(&'static str, Value<'_>)]) {
+        self.event(Level::Debug, component, msg, fields);
+    }
+
+    /// Whether lines of this level are written, for callers that would compute fields.
+    #[must_use]
+    pub fn enabled(&self, level: Level) -> bool {
+        level >= self.0.level
+    }
+
+    /// Writes an event, unless its level is off or its class has used up its share.
+    fn event(
+        &self,
+        level: Level,
+        component: &'static str,
+        msg: &'static str,
+        fields: &[(&'static str, Value<'_>)],
+    ) {
+        if !self.enabled(level) {
+            return;
+        }
+        let Some(dropped) = self.admit((component, msg)) else { return };
+        let mut all: Vec<(Cow<'_, str>, Value<'_>)> =
+            fields.iter().map(|(k, v)| (Cow::Borrowed(*k), v.clone())).collect();
+        if dropped > 0 {
+            all.push(("lines_dropped".into(), dropped.into()));
+        }
+        self.write(&Record { level, component: component.into(), msg: msg.into(), fields: all }, None);
+    }
+
+    /// A line that a process below wrote to its stderr: a record of the worker, or anything at all. The role is
+    /// added, control characters are escaped, and a leading `<N>` has no effect.
+    pub fn from_below(&self, role: &str, line: &[u8]) {
+        let record = serde_json::from_slice::<Record<'_>>(line).ok().filter(|r| r.fields.len() <= MAX_FIELDS);
+        let record = record.unwrap_or_else(|| Record {
+            level: Level::Info,
+            component: "stderr".into(),
+            msg: "line from a process below".into(),
+            fields: vec![("line".into(), Value::Str(Cow::Owned(String::from_utf8_lossy(line).into_owned())))],
+        });
+        if self.enabled(record.level) {
+            self.write(&record, Some(role));
+        }
+    }
+
+    /// `None`: drop the line. `Some(n)`: write it; `n` lines of its class were dropped before.
+    fn admit(&self, class: (&'static str, &'static str)) -> Option<u64> {
+        let now = Instant::now();
+        let mut classes = self.0.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        let c = classes.entry(class).or_insert(Class { tokens: BURST, refilled: now, dropped: 0 });
+        let earned = now.duration_since(c.refilled).as_millis() / REFILL.as_millis();
+        if earned > 0 {
+            c.tokens = c.tokens.saturating_add(u32::try_from(earned).unwrap_or(BURST)).min(BURST);
+            c.refilled = now;
+        }
+        if c.tokens == 0 {
+            c.dropped += 1;
+            return None;
+        }
+        c.tokens -= 1;
+        Some(std::mem::take(&mut c.dropped))
+    }
+
+    fn write(&self, record: &Record<'_>, role: Option<&str>) {
+        let mut line = String::with_capacity(256);
+        match &self.0.sink {
+            Sink::Relay => {
+                if let Ok(json) = serde_json::to_string(record) {
+                    line = json;
+                }
+            }
+            Sink::Stderr { format, prefix } => {
+                if *prefix {
+                    let _ = write!(line, "<{}>", record.level.priority());
+                }
+                self.render(*format, record, role, &mut line);
+            }
+            Sink::File { format, .. } => self.render(*format, record, role, &mut line),
+            Sink::Memory(_) => self.render(Format::Text, record, role, &mut line),
+        }
+        if let Sink::Memory(lines) = &self.0.sink {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            return;
+        }
+        line.push('\n');
+        // A log that cannot be written has nobody to tell.
+        let _ = match &self.0.sink {
+            Sink::File { file, .. } => (&*file).write_all(line.as_bytes()),
+            _ => std::io::stderr().write_all(line.as_bytes()),
+        };
+    }
+
+    fn render(&self, format: Format, record: &Record<'_>, role: Option<&str>, out: &mut String) {
+        let time = rfc3339(SystemTime::now());
+        let head: [(&str, &str); 4] = [
+            ("time", &time),
+            ("level", record.level.name()),
+            ("msg", &record.msg),
+            ("component", &record.component),
+        ];
+        let role = role.map(|r| ("role", r));
+        let always = self.0.always.iter().map(|(k, v)| (*k, v.as_str()));
+        let texts = head.into_iter().chain(role).chain(always).map(|(k, v)| (k, Value::from(v)));
+        let fields = record.fields.iter().map(|(k, v)| (k.as_ref(), v.clone()));
+        if format == Format::Json {
+            out.push('{');
+        }
+        for (n, (key, value)) in texts.chain(fields).enumerate() {
+            match format {
+                Format::Text => text_pair(n, key, &value, out),
+                Format::Json => json_pair(n, key, &value, out),
+            }
+        }
+        if format == Format::Json {
+            out.push('}');
+        }
+    }
+}
+
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_VALUE {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=MAX_VALUE).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+    Cow::Owned(format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()))
+}
+
+fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+    if n > 0 {
+        out.push(' ');
+    }
+    let _ = match value {
+        Value::Bool(b) => write!(out, "{key}={b}"),
+        Value::Int(i) => write!(out, "{key}={i}"),
+        Value::Str(s) => {
+            let plain = !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'=');
+            if plain { write!(out, "{key}={}", cut(s)) } else { write!(out, "{key}={:?}", cut(s)) }
+        }
+    };
+}
+
+fn json_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+    if n > 0 {
+        out.push(',');
+    }
+    let key = serde_json::to_string(key).unwrap_or_default();
+    let value = match value {
+        Value::Str(s) => serde_json::to_string(&cut(s)),
+        other => serde_json::to_string(other),
+    };
+    let _ = write!(out, "{key}:{}", value.unwrap_or_default());
+}
+
+/// UTC with milliseconds, as RFC 3339 wants it.
+fn rfc3339(now: SystemTime) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Days to civil date: eras of 400 years that begin in March (the usual proleptic Gregorian arithmetic).
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

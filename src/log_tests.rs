@@ -1,0 +1,69 @@
+use super::*;
+
+fn lines(lines: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
+    lines.lock().unwrap().clone()
+}
+
+#[test]
+fn times_are_civil_dates() {
+    let at = |s: u64| rfc3339(UNIX_EPOCH + Duration::from_millis(s));
+    assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
+    assert_eq!(at(951_782_400_000), "2000-02-29T00:00:00.000Z");
+    assert_eq!(at(1_798_761_599_999), "2026-12-31T23:59:59.999Z");
+}
+
+#[test]
+fn a_class_is_limited_and_says_how_many_lines_it_lost() {
+    let (log, kept) = Log::memory();
+    for _ in 0..BURST + 7 {
+        log.warn("x", "same", &[]);
+    }
+    log.warn("x", "other", &[]);
+    assert_eq!(lines(&kept).len(), usize::try_from(BURST).unwrap() + 1);
+    std::thread::sleep(REFILL + Duration::from_millis(50));
+    log.warn("x", "same", &[]);
+    assert!(lines(&kept).last().unwrap().ends_with("lines_dropped=7"));
+}
+
+#[test]
+fn a_line_from_below_cannot_forge_a_line() {
+    let (log, kept) = Log::memory();
+    log.from_below("child main", b"<0>evil\x1b[2J time=x level=ERROR");
+    let line = lines(&kept).pop().unwrap();
+    assert!(line.contains(r#"role="child main""#), "{line}");
+    assert!(line.contains("level=INFO") && !line.contains('\x1b'), "{line}");
+}
+
+#[test]
+fn a_record_survives_the_way_up() {
+    let (log, kept) = Log::memory();
+    let record = Record {
+        level: Level::Warn,
+        component: "controlplane".into(),
+        msg: "poll failed; backing off".into(),
+        fields: vec![("retry_in_ms".into(), Value::Int(20)), ("ok".into(), Value::Bool(false))],
+    };
+    log.from_below("worker", serde_json::to_string(&record).unwrap().as_bytes());
+    let line = lines(&kept).pop().unwrap();
+    assert!(
+        line.contains("level=WARN msg=\"poll failed; backing off\" component=controlplane role=worker"),
+        "{line}"
+    );
+    assert!(line.ends_with("retry_in_ms=20 ok=false"), "{line}");
+}
+
+#[test]
+fn json_lines_are_objects() {
+    let (log, _) = Log::memory();
+    let mut out = String::new();
+    let record = Record {
+        level: Level::Info,
+        component: "c".into(),
+        msg: "m\n".into(),
+        fields: vec![("k".into(), Value::from("v\u{7}"))],
+    };
+    log.render(Format::Json, &record, None, &mut out);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["msg"], "m\n");
+    assert_eq!(value["k"], "v\u{7}");
+}

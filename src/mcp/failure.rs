@@ -1,0 +1,5 @@
+//! Placeholder.
+
+/// Placeholder.
+#[derive(Clone, Debug)]
+pub struct Failure {}
