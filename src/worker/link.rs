@@ -3,13 +3,12 @@
 //! All that the tasks of one loop turn have to say goes up in one frame. The queue needs no bound of its own:
 //! what can be in it is bounded by the commands in progress.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::ipc::channel::AsyncChannel;
-use crate::ipc::msg::{self, FrameError, FromWorker, MAX_MESSAGES, ToWorker};
+use crate::ipc::channel::{self, AsyncChannel};
+use crate::ipc::msg::{FromWorker, MAX_MESSAGES};
 
 /// The way to tell the broker something. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,38 +21,6 @@ impl Link {
         let _ = self.0.send(message);
     }
 }
-
-/// Why the link ended. Either way the worker must end.
-#[derive(Debug)]
-pub enum LinkError {
-    /// The broker is gone.
-    Closed,
-    /// The socket failed.
-    Io(std::io::Error),
-    /// A frame could not be read or written.
-    Frame(FrameError),
-}
-
-impl std::fmt::Display for LinkError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closed => f.write_str("the broker closed the socket"),
-            Self::Io(e) => write!(f, "the socket to the broker failed: {e}"),
-            Self::Frame(e) => write!(f, "{e}"),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {}
-
-impl From<std::io::Error> for LinkError {
-    fn from(e: std::io::Error) -> Self {
-        Self::Io(e)
-    }
-}
-
-/// What the broker said, with the descriptors that came along.
-pub type Down = (Vec<ToWorker>, Vec<OwnedFd>);
 
 /// The task that owns the sending half.
 #[derive(Debug)]
@@ -74,31 +41,13 @@ impl Uplink {
     ///
     /// # Errors
     /// When the socket fails.
-    pub async fn run(mut self) -> Result<(), LinkError> {
+    pub async fn run(mut self) -> Result<(), channel::Error> {
         let mut batch = Vec::with_capacity(MAX_MESSAGES);
         while self.queue.recv_many(&mut batch, MAX_MESSAGES).await > 0 {
-            self.send(&batch).await?;
+            self.channel.send(&batch).await?;
             batch.clear();
         }
         Ok(())
     }
 
-    /// Sends one batch in as few frames as it fits into.
-    async fn send(&self, batch: &[FromWorker]) -> Result<(), LinkError> {
-        let mut rest = batch;
-        let mut take = rest.len();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(take.min(rest.len()));
-            match msg::encode(now) {
-                Ok(frame) => {
-                    self.channel.send_frame(&frame).await?;
-                    rest = later;
-                    take = rest.len();
-                }
-                Err(FrameError::TooLong(_)) if now.len() > 1 => take = now.len() / 2,
-                Err(e) => return Err(LinkError::Frame(e)),
-            }
-        }
-        Ok(())
-    }
 }

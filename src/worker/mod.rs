@@ -15,7 +15,7 @@ use crate::control::client::Client;
 use crate::control::poll::Poller;
 use crate::control::respond::Responder;
 use crate::exit::Exit;
-use crate::ipc::channel::AsyncChannel;
+use crate::ipc::channel::{self, AsyncChannel};
 use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
@@ -26,9 +26,9 @@ use call::Carrier;
 use dispatch::Dispatch;
 use drain::{Drain, Order};
 use lane::{Lane, Lanes};
-use link::{Link, LinkError};
+use link::Link;
 use polling::Polling;
-use start::Start;
+use start::{Start, StartError};
 
 mod answers;
 mod call;
@@ -43,7 +43,7 @@ mod start;
 #[must_use]
 pub fn run() -> Exit {
     let log = Log::relay(Level::Debug);
-    let socket = match sys::process::enter_worker() {
+    let socket = match inherit() {
         Ok(socket) => socket,
         Err(e) => {
             log.error("worker", "not started by the broker", &[("error", e.to_string().into())]);
@@ -69,6 +69,14 @@ pub fn run() -> Exit {
     ended.unwrap_or(Exit::Software)
 }
 
+/// Makes this process the broker's: it dies with it, leaves signals to it, and takes the socket.
+fn inherit() -> std::io::Result<OwnedFd> {
+    sys::process::harden()?;
+    sys::process::die_with_parent()?;
+    sys::signals::leave_to_broker()?;
+    sys::pair::from_stdin()
+}
+
 /// From the first frame to the last.
 async fn live(socket: OwnedFd, log: Log) -> Exit {
     match serve(socket, &log).await {
@@ -80,8 +88,8 @@ async fn live(socket: OwnedFd, log: Log) -> Exit {
     }
 }
 
-async fn serve(socket: OwnedFd, log: &Log) -> Result<(), start::StartError> {
-    let channel = Arc::new(AsyncChannel::new(socket).map_err(LinkError::Io)?);
+async fn serve(socket: OwnedFd, log: &Log) -> Result<(), StartError> {
+    let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
     let Start { config, instance_id } = start::receive(&channel).await?;
     let log = Log::relay(config.log_level);
     let (link, uplink) = link::pair(Arc::clone(&channel));
@@ -108,14 +116,14 @@ async fn serve(socket: OwnedFd, log: &Log) -> Result<(), start::StartError> {
     });
 
     let unfinished = tokio::select! {
-        ended = house.listen(&channel) => return Err(ended.into()),
-        sent = up => return Err(sent.map_or(LinkError::Closed, |r| r.err().unwrap_or(LinkError::Closed)).into()),
+        ended = house.listen(&channel) => return Err(ended),
+        sent = up => return Err(sent.ok().and_then(Result::err).map_or(StartError::Gone, StartError::Socket)),
         unfinished = finished => unfinished.unwrap_or(u32::MAX),
     };
     house.close();
     // The last frame goes out directly: the task that sends is not waited for.
     let last = [FromWorker::Drained { unfinished }];
-    channel.send(&last, &[]).await.map_err(LinkError::from)?;
+    channel.send(&last).await?;
     Ok(())
 }
 
@@ -145,7 +153,7 @@ impl House {
         link: &Link,
         events: &mpsc::UnboundedSender<StdioEvent>,
         log: Log,
-    ) -> Result<Self, start::StartError> {
+    ) -> Result<Self, StartError> {
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
         let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
@@ -182,11 +190,11 @@ impl House {
     }
 
     /// Does what the broker says until the socket ends.
-    async fn listen(&self, channel: &AsyncChannel) -> LinkError {
+    async fn listen(&self, channel: &AsyncChannel) -> StartError {
         loop {
-            let (messages, fds) = match channel.recv::<ToWorker>().await {
+            let (messages, fds) = match channel.recv().await {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return LinkError::Closed,
+                Ok(None) => return StartError::Gone,
                 Err(e) => return e.into(),
             };
             let mut fds = fds.into_iter();

@@ -2,15 +2,13 @@
 
 use crate::config::types::Worker;
 use crate::control;
-use crate::ipc::channel::AsyncChannel;
+use crate::ipc::channel::{self, AsyncChannel};
 use crate::ipc::msg::ToWorker;
 use crate::sys;
 use crate::tls;
 
-use super::link::LinkError;
-
 /// The largest configuration that is read: CA bundles are a few hundred KiB.
-const MAX_CONFIG: u64 = 16 << 20;
+const MAX_CONFIG: usize = 16 << 20;
 
 /// What the broker hands over at the start.
 pub struct Start {
@@ -24,7 +22,9 @@ pub struct Start {
 #[derive(Debug)]
 pub enum StartError {
     /// The socket.
-    Link(LinkError),
+    Socket(channel::Error),
+    /// The broker is gone.
+    Gone,
     /// The first frame is not a configuration with its memfd.
     NoConfig,
     /// The memfd is not what the frame says.
@@ -42,7 +42,8 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Link(e) => write!(f, "{e}"),
+            Self::Socket(e) => write!(f, "{e}"),
+            Self::Gone => f.write_str("the broker closed the socket"),
             Self::NoConfig => f.write_str("the first frame carries no configuration"),
             Self::Memfd(e) => write!(f, "the configuration cannot be read: {e}"),
             Self::Digest => f.write_str("the configuration is not the one the frame names"),
@@ -56,9 +57,9 @@ impl std::fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl From<LinkError> for StartError {
-    fn from(e: LinkError) -> Self {
-        Self::Link(e)
+impl From<channel::Error> for StartError {
+    fn from(e: channel::Error) -> Self {
+        Self::Socket(e)
     }
 }
 impl From<tls::Error> for StartError {
@@ -77,19 +78,15 @@ impl From<control::client::Error> for StartError {
 /// # Errors
 /// When the first frame is anything else.
 pub async fn receive(channel: &AsyncChannel) -> Result<Start, StartError> {
-    let frame = channel.recv::<ToWorker>().await.map_err(LinkError::from)?;
-    let (messages, fds) = frame.ok_or(LinkError::Closed)?;
+    let (messages, fds) = channel.recv().await?.ok_or(StartError::Gone)?;
     let mut messages = messages.into_iter();
     let (Some(ToWorker::Config { size, sha256, instance_id }), None) = (messages.next(), messages.next()) else {
         return Err(StartError::NoConfig);
     };
     let mut fds = fds.into_iter();
     let (Some(memfd), None) = (fds.next(), fds.next()) else { return Err(StartError::NoConfig) };
-    if size > MAX_CONFIG {
-        return Err(StartError::NoConfig);
-    }
-    let bytes = sys::memfd::read_sealed(memfd, size).map_err(StartError::Memfd)?;
-    let bytes = zeroize::Zeroizing::new(bytes);
+    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_CONFIG).ok_or(StartError::NoConfig)?;
+    let bytes = sys::memfd::read(memfd, size).map_err(StartError::Memfd)?;
     if crate::ipc::digest::sha256_hex(&bytes) != sha256 {
         return Err(StartError::Digest);
     }
