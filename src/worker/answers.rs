@@ -20,17 +20,6 @@ const METHOD_NOT_FOUND: i32 = -32601;
 /// JSON-RPC: internal error; what the protocol wants for an unsupported channel.
 const INTERNAL_ERROR: i32 = -32603;
 
-/// Whom an answer goes to when there is no command, only its ids.
-#[derive(Debug)]
-pub struct Addressee {
-    /// Of the command.
-    pub request_id: String,
-    /// Of the command.
-    pub shard_token: String,
-    /// What the answer names.
-    pub channel: String,
-}
-
 fn json() -> HeaderMap {
     HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
@@ -54,12 +43,11 @@ fn oauth(code: u16, name: &str, message: &str) -> Reply {
 
 /// For a command whose ids could be read, but not the rest.
 #[must_use]
-pub fn malformed(m: Malformed) -> (Addressee, Reply) {
-    let reply = match m.resp_type {
+pub fn malformed(m: &Malformed) -> Reply {
+    match m.resp_type {
         RespType::SessionTermination => termination(400),
-        _ => rpc_error(400, Some(m.rpc_id.as_deref().unwrap_or("null")), m.code, &m.message),
-    };
-    (Addressee { request_id: m.request_id, shard_token: m.shard_token, channel: m.channel }, reply)
+        _ => rpc_error(400, Some(m.rpc_id.as_deref().unwrap_or("null")), m.code, m.message),
+    }
 }
 
 /// For a `jsonrpc` member that is no request or notification.

@@ -15,7 +15,7 @@ use super::call::{Carrier, Forward, Job, Reply};
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
-use crate::control::wire::{Command, Item, Kind};
+use crate::control::wire::{Command, Item, Kind, Malformed};
 use crate::ipc::msg::{Ask, CallKind, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
@@ -52,20 +52,11 @@ impl Dispatch {
     }
 
     /// Takes everything a poll brought.
-    pub fn accept(&self, polled: Polled, limit: usize) {
-        let count = polled.batch.items.len();
-        if count > limit {
-            let fields = [("commands", count.into()), ("limit", limit.into())];
-            self.log.error("controlplane", "poll returned more commands than its limit", &fields);
-        }
+    pub fn accept(&self, polled: Polled) {
         for item in polled.batch.items {
             match item {
                 Item::Command(command) => self.command(command, polled.received),
-                Item::Malformed(malformed) => {
-                    let fields = [("request_id", (&malformed.request_id).into()), ("error", (&malformed.message).into())];
-                    self.log.warn("dispatcher", "control-plane command answered as malformed", &fields);
-                    self.answer(answers::malformed(malformed));
-                }
+                Item::Malformed(malformed) => self.malformed(malformed, polled.received),
                 Item::Dropped(why) => {
                     self.log.warn("dispatcher", "control-plane command dropped", &[("reason", why.into())]);
                 }
@@ -81,12 +72,13 @@ impl Dispatch {
             self.log.info("dispatcher", "dropping command whose response deadline has passed", &fields);
             return;
         }
+        let client_request_id = command.client_request_id().map(str::to_owned);
         let mut job = Job {
             call: 0,
             request_id: command.request_id,
             shard_token: command.shard_token,
             channel: command.channel,
-            client_request_id: first_header(&command.headers, "x-request-id"),
+            client_request_id,
             deadline,
             held: self.lanes.hold(command.size),
         };
@@ -170,14 +162,18 @@ impl Dispatch {
         self.reply(job, reply);
     }
 
-    fn answer(&self, (to, reply): (answers::Addressee, Reply)) {
+    /// A command whose ids could be read, but not the rest.
+    fn malformed(&self, malformed: Malformed, received: Instant) {
+        let fields = [("request_id", (&malformed.request_id).into()), ("error", malformed.message.into())];
+        self.log.warn("dispatcher", "control-plane command answered as malformed", &fields);
+        let reply = answers::malformed(&malformed);
         let job = Job {
             call: 0,
-            request_id: to.request_id,
-            shard_token: to.shard_token,
-            channel: to.channel,
+            request_id: malformed.request_id,
+            shard_token: malformed.shard_token,
+            channel: malformed.channel,
             client_request_id: None,
-            deadline: None,
+            deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
             held: self.lanes.hold(0),
         };
         self.reply(job, reply);
@@ -204,11 +200,6 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
         rpc_id: forward.rpc_id().map(str::to_owned),
         ttl_ms: left.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
     }
-}
-
-fn first_header(headers: &[(String, Vec<String>)], name: &str) -> Option<String> {
-    let (_, values) = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
-    values.first().cloned()
 }
 
 /// What the broker calls the kinds that can be forwarded.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::types::{Transport, Worker};
 use crate::control::client::Client;
+use crate::control::metadata;
 use crate::control::poll::Poller;
 use crate::control::respond::Responder;
 use crate::exit::Exit;
@@ -99,10 +100,11 @@ async fn serve(socket: OwnedFd, log: &Log) -> Result<(), StartError> {
     let up = tokio::spawn(uplink.run());
     tokio::spawn(ask_for_children(wanted, link.clone()));
     link.tell(FromWorker::Ready {});
-    tokio::spawn(house.client.clone().fetch_metadata());
+    let client = house.client.clone();
+    tokio::spawn(async move { metadata::fetch(&client).await });
 
     let polling = Polling {
-        poller: Poller::new(house.client.clone(), log.clone()),
+        poller: Poller::new(house.client.clone()),
         dispatch: Arc::clone(&house.dispatch),
         lanes: Arc::clone(&house.lanes),
         drain: house.drain.clone(),
@@ -155,7 +157,7 @@ impl House {
         log: Log,
     ) -> Result<Self, StartError> {
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
-        let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
+        let client = Client::new(config, instance_id, net::Client::new(Arc::clone(&tls), CONTROL_PLANE), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
                 Transport::Http { url } => Upstream::Http(http_leg::Http::new(
@@ -181,7 +183,7 @@ impl House {
         let allowed = config.control.poll_channels.clone();
         let lanes = Arc::new(Lanes::new(lanes.collect(), allowed, &config.limits));
         let drain = Drain::new();
-        let responder = Responder::new(client.clone(), log.clone());
+        let responder = Responder::new(client.clone());
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
         let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();

@@ -16,8 +16,6 @@ use crate::ipc::msg::FromWorker;
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a poll asks for that leaves out a full lane: it bounds how long that lane's commands wait once it is free.
 const PARTIAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bound on the reason in `PollFailing`.
-const MAX_REASON: usize = 512;
 
 /// The loop and what it needs.
 #[derive(Debug)]
@@ -65,26 +63,20 @@ impl Polling {
                         healthy = true;
                         self.link.tell(FromWorker::PollOk {});
                     }
-                    self.dispatch.accept(polled, room.limit);
+                    self.dispatch.accept(polled);
                 }
-                Turn::Failed { wait, reason, polled } => {
+                Turn::Failed(trouble) => {
                     healthy = false;
-                    self.link.tell(FromWorker::PollFailing { reason: bounded(reason) });
-                    if let Some(polled) = polled {
-                        self.dispatch.accept(polled, room.limit);
+                    self.link.tell(FromWorker::PollFailing { reason: trouble.reason });
+                    if let Some(rescued) = trouble.rescued {
+                        self.dispatch.accept(rescued);
                     }
                     tokio::select! {
-                        () = sleep(wait) => {}
+                        () = sleep(trouble.wait) => {}
                         () = self.drain.begun() => {}
                     }
                 }
             }
         }
     }
-}
-
-fn bounded(mut reason: String) -> String {
-    let end = (0..=MAX_REASON.min(reason.len())).rev().find(|n| reason.is_char_boundary(*n));
-    reason.truncate(end.unwrap_or(0));
-    reason
 }
