@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::msg::{self, FrameError, FromWorker, MAX_FRAME, MAX_MESSAGES, ToWorker};
+use super::msg::{self, FrameError, MAX_FRAME, MAX_MESSAGES};
 use crate::sys::{message, watch};
 
 /// Why nothing more can be said or heard.
@@ -163,7 +163,7 @@ impl AsyncChannel {
     ///
     /// # Errors
     /// When the socket fails or the frame is not one of this protocol.
-    pub async fn recv(&self) -> Result<Option<(Vec<ToWorker>, Vec<OwnedFd>)>, Error> {
+    pub async fn recv<M: DeserializeOwned>(&self) -> Result<Option<(Vec<M>, Vec<OwnedFd>)>, Error> {
         loop {
             let mut ready = self.socket.readable().await?;
             let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,7 +180,7 @@ impl AsyncChannel {
     ///
     /// # Errors
     /// When the broker is gone or a message does not fit into a frame.
-    pub async fn send(&self, messages: &[FromWorker]) -> Result<(), Error> {
+    pub async fn send<M: Serialize>(&self, messages: &[M]) -> Result<(), Error> {
         let mut frame = Packer::default();
         for message in messages {
             let json = render(message)?;

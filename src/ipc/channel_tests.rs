@@ -1,5 +1,5 @@
 use super::*;
-use crate::ipc::msg::{Ask, CallKind, Verdict};
+use crate::ipc::msg::{Ask, CallKind, FromWorker, ToWorker, Verdict};
 use crate::sys::{fds, pair};
 
 type Broker = Channel<ToWorker, FromWorker>;
@@ -134,7 +134,7 @@ async fn floods_both_ways_lose_nothing_at_the_default_buffer_size() {
     let hearing = tokio::spawn(async move {
         let mut next = 0;
         while next < CALLS {
-            let (messages, _) = worker.recv().await.unwrap().unwrap();
+            let (messages, _) = worker.recv::<ToWorker>().await.unwrap().unwrap();
             for message in messages {
                 assert_eq!(message, verdict(next));
                 next += 1;
@@ -173,7 +173,7 @@ async fn a_worker_that_does_not_listen_delays_but_loses_nothing() {
     let worker = AsyncChannel::new(b).unwrap();
     let mut next = 0;
     while next < 100_000 {
-        let (messages, _) = worker.recv().await.unwrap().unwrap();
+        let (messages, _) = worker.recv::<ToWorker>().await.unwrap().unwrap();
         for message in messages {
             assert_eq!(message, verdict(next));
             next += 1;
@@ -181,5 +181,5 @@ async fn a_worker_that_does_not_listen_delays_but_loses_nothing() {
         broker.flush().unwrap();
     }
     drop(broker);
-    assert!(worker.recv().await.unwrap().is_none());
+    assert!(worker.recv::<ToWorker>().await.unwrap().is_none());
 }

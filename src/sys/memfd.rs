@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{MemfdFlags, SealFlags};
-use zeroize::Zeroizing;
 
 /// A memory file with `bytes` that nobody can change, shrink or grow any more.
 ///
@@ -30,22 +29,25 @@ pub fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// `InvalidData` when it is not; whatever reading gives.
-pub fn read(fd: impl AsFd, size: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+pub fn read_sealed(fd: impl AsFd, size: u64) -> io::Result<Vec<u8>> {
     let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
     // Anything but a memory file answers EINVAL here.
     if !rustix::fs::fcntl_get_seals(&fd)?.contains(required()) {
         return Err(invalid("the memory file is not sealed"));
     }
-    if u64::try_from(rustix::fs::fstat(&fd)?.st_size) != u64::try_from(size) {
+    if u64::try_from(rustix::fs::fstat(&fd)?.st_size) != Ok(size) {
         return Err(invalid("the memory file has another size than announced"));
     }
-    let mut content = Zeroizing::new(vec![0; size]);
-    let mut done = 0;
+    // The size is that of a file that exists, so this allocates no more than somebody else already has.
+    let mut content = vec![0; usize::try_from(size).map_err(|_| invalid("the memory file is too large"))?];
+    let (mut done, mut offset) = (0, 0);
     while let Some(rest) = content.get_mut(done..).filter(|r| !r.is_empty()) {
-        let offset = u64::try_from(done).map_err(|_| invalid("the memory file is too large"))?;
         match rustix::io::retry_on_intr(|| rustix::io::pread(&fd, &mut *rest, offset))? {
             0 => return Err(invalid("the memory file ends early")),
-            n => done += n,
+            n => {
+                done += n;
+                offset += u64::try_from(n).unwrap_or(0);
+            }
         }
     }
     Ok(content)

@@ -29,6 +29,18 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
+/// What the worker does first: dies with the broker, shows nothing to its user's other processes, leaves signals to the
+/// broker, and takes its end of the socket off descriptor 0.
+///
+/// # Errors
+/// `InvalidInput` when it was not started by a broker; whatever the kernel refuses.
+pub fn enter_worker() -> io::Result<OwnedFd> {
+    die_with_parent()?;
+    harden()?;
+    super::signals::leave_to_broker()?;
+    super::pair::from_stdin()
+}
+
 /// A descriptor that becomes readable when the child `pid` has ended. Only for children not yet waited for, whose
 /// number cannot belong to anyone else.
 ///

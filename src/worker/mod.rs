@@ -21,6 +21,7 @@ use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
+use crate::net;
 use crate::sys;
 
 use call::Carrier;
@@ -40,11 +41,20 @@ mod link;
 mod polling;
 mod start;
 
+/// How the control plane is connected to. An idle connection is kept for as long as a long poll may take to be
+/// followed by an answer.
+const CONTROL_PLANE: net::Options = net::Options {
+    http2: true,
+    idle: Duration::from_secs(90),
+    connect_timeout: Duration::from_secs(30),
+    tls_timeout: Duration::from_secs(10),
+};
+
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]
 pub fn run() -> Exit {
     let log = Log::relay(Level::Debug);
-    let socket = match inherit() {
+    let socket = match sys::process::enter_worker() {
         Ok(socket) => socket,
         Err(e) => {
             log.error("worker", "not started by the broker", &[("error", e.to_string().into())]);
@@ -68,14 +78,6 @@ pub fn run() -> Exit {
         receive.await
     });
     ended.unwrap_or(Exit::Software)
-}
-
-/// Makes this process the broker's: it dies with it, leaves signals to it, and takes the socket.
-fn inherit() -> std::io::Result<OwnedFd> {
-    sys::process::harden()?;
-    sys::process::die_with_parent()?;
-    sys::signals::leave_to_broker()?;
-    sys::pair::from_stdin()
 }
 
 /// From the first frame to the last.

@@ -8,7 +8,7 @@ use crate::sys;
 use crate::tls;
 
 /// The largest configuration that is read: CA bundles are a few hundred KiB.
-const MAX_CONFIG: usize = 16 << 20;
+const MAX_CONFIG: u64 = 16 << 20;
 
 /// What the broker hands over at the start.
 pub struct Start {
@@ -78,15 +78,17 @@ impl From<control::client::Error> for StartError {
 /// # Errors
 /// When the first frame is anything else.
 pub async fn receive(channel: &AsyncChannel) -> Result<Start, StartError> {
-    let (messages, fds) = channel.recv().await?.ok_or(StartError::Gone)?;
+    let (messages, fds) = channel.recv::<ToWorker>().await?.ok_or(StartError::Gone)?;
     let mut messages = messages.into_iter();
     let (Some(ToWorker::Config { size, sha256, instance_id }), None) = (messages.next(), messages.next()) else {
         return Err(StartError::NoConfig);
     };
     let mut fds = fds.into_iter();
     let (Some(memfd), None) = (fds.next(), fds.next()) else { return Err(StartError::NoConfig) };
-    let size = usize::try_from(size).ok().filter(|size| *size <= MAX_CONFIG).ok_or(StartError::NoConfig)?;
-    let bytes = sys::memfd::read(memfd, size).map_err(StartError::Memfd)?;
+    if size > MAX_CONFIG {
+        return Err(StartError::NoConfig);
+    }
+    let bytes = zeroize::Zeroizing::new(sys::memfd::read_sealed(memfd, size).map_err(StartError::Memfd)?);
     if crate::ipc::digest::sha256_hex(&bytes) != sha256 {
         return Err(StartError::Digest);
     }
