@@ -31,6 +31,12 @@ impl Setup {
         Self { yaml: yaml.into(), env: Vec::new(), args: Vec::new(), dir: tempfile::tempdir().unwrap() }
     }
 
+    /// With this configuration instead.
+    pub fn yaml(mut self, yaml: String) -> Self {
+        self.yaml = yaml;
+        self
+    }
+
     /// Adds a variable to the otherwise nearly empty environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
