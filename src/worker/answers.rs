@@ -10,11 +10,10 @@ use super::call::Reply;
 use crate::control::respond::RespType;
 use crate::control::wire::{Kind, Malformed};
 use crate::ipc::msg::CallKind;
-use crate::mcp::failure::Failure;
+use crate::mcp::failure::{Failure, Kind as FailureKind, Source};
+use crate::mcp::headers::HeaderProblem;
 use crate::mcp::jsonrpc::{self, Invalid, Message};
 
-/// JSON-RPC: not a request object.
-const INVALID_REQUEST: i32 = -32600;
 /// JSON-RPC: no such method.
 const METHOD_NOT_FOUND: i32 = -32601;
 /// JSON-RPC: internal error; what the protocol wants for an unsupported channel.
@@ -58,11 +57,12 @@ pub fn invalid(invalid: &Invalid) -> Reply {
 
 /// For headers that cannot be forwarded.
 #[must_use]
-pub fn bad_headers(id: Option<&str>, kind: &Kind, problem: &str) -> Reply {
+pub fn bad_headers(id: Option<&str>, kind: &Kind, problem: &HeaderProblem) -> Reply {
     match kind {
-        Kind::SessionTermination => termination(400),
+        Kind::SessionTermination => termination(HeaderProblem::CODE),
         Kind::Jsonrpc(_) | Kind::OauthDiscovery => {
-            rpc_error(400, id, INVALID_REQUEST, &format!("Bad Request: {problem}"))
+            let (resp_type, code) = (RespType::Jsonrpc, HeaderProblem::CODE);
+            Reply { resp_type, code, headers: json(), body: Some(problem.body(id)) }
         }
     }
 }
@@ -100,7 +100,8 @@ pub fn unsupported_channel(channel: &str, kind: &Kind, message: Option<&Message>
 pub fn in_doubt(kind: CallKind, id: Option<&str>) -> Reply {
     match kind {
         CallKind::Request => {
-            let failure = Failure::in_doubt();
+            let kind = Some(FailureKind::Unknown);
+            let failure = Failure { source: Source::ClientInternal, kind, received: false, status: None };
             let body = Some(failure.body(id));
             Reply { resp_type: RespType::Jsonrpc, code: failure.code(), headers: json(), body }
         }

@@ -14,7 +14,7 @@ use super::link::Link;
 use crate::control::respond::{Delivered, RespType, Responder, Response};
 use crate::ipc::msg::Outcome;
 use crate::log::Log;
-use crate::mcp::failure::Failure;
+use crate::mcp::failure::{Failure, Kind, Source};
 use crate::mcp::{Answer, Call, End, Note, jsonrpc};
 
 /// Notifications read ahead of the one that is being posted.
@@ -139,7 +139,7 @@ impl Carrier {
         if let Some(failure) = &answer.failure {
             let mut fields = vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
             fields.push(("status_code", answer.code.into()));
-            fields.extend(failure.log_fields());
+            fields.extend(failure.fields());
             self.log.warn("dispatcher", "MCP request failed", &fields);
         }
         let resp_type = match (is_message, &answer.body) {
@@ -218,7 +218,7 @@ impl Carrier {
             headers: &reply.headers,
             body: reply.body.as_deref(),
             client_request_id: job.client_request_id.as_deref(),
-            too_large: id.map(|id| Failure::too_large().body(Some(&id))),
+            too_large: id.map(|id| Failure::protocol(Kind::ResponseBodyTooLarge).body(Some(&id))),
         };
         let outcome = match self.responder.terminal(response, job.deadline).await {
             Delivered::Yes | Delivered::Gone => Outcome::Answered,
@@ -259,7 +259,7 @@ impl Forward {
 
 /// What is posted for a command that the stopping worker can no longer wait for.
 fn given_up(id: Option<&str>, is_message: bool) -> Answer {
-    let failure = Failure::given_up();
+    let failure = Failure { source: Source::ClientInternal, kind: None, received: false, status: None };
     let body = (is_message && id.is_some()).then(|| failure.body(id));
     Answer { code: failure.code(), headers: HeaderMap::new(), body, failure: Some(failure) }
 }

@@ -115,7 +115,7 @@ impl Dispatch {
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
         let headers: HeaderMap =
-            headers::forwardable(fields).map_err(|problem| answers::bad_headers(id, kind, &problem.to_string()))?;
+            headers::forwardable(fields).map_err(|problem| answers::bad_headers(id, kind, &problem))?;
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {
