@@ -151,42 +151,6 @@ async fn other_and_stacked_encodings_are_refused() {
 }
 
 #[tokio::test]
-async fn an_http2_body_cut_off_keeps_what_there_was() {
-    // Settings; then for stream 1 the head (`:status: 200`) and five bytes; and then the connection ends, with and
-    // without a farewell of TLS.
-    for farewell in [true, false] {
-        let ca = Ca::new();
-        let acceptor = ca.acceptor(&["127.0.0.1"], &["h2"], false);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = acceptor.accept(stream).await.unwrap();
-            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-            stream.flush().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            stream.write_all(&[0, 0, 1, 1, 4, 0, 0, 0, 1, 0x88]).await.unwrap();
-            stream.write_all(&[0, 0, 5, 0, 0, 0, 0, 0, 1, b'1', b'2', b'3', b'4', b'5']).await.unwrap();
-            stream.flush().await.unwrap();
-            let _ = stream.read(&mut [0; 4096]).await;
-            if farewell {
-                stream.shutdown().await.unwrap();
-            } else {
-                stream.get_mut().0.shutdown().await.unwrap();
-            }
-            while matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {}
-        });
-        let response = client(Some(&ca), options()).send(get(&url)).await.unwrap();
-        let error = read_body(response, 100).await.unwrap_err();
-        assert_eq!(
-            (error.why, &error.partial[..]),
-            (ReadFailure::UnexpectedEof, &b"12345"[..]),
-            "{farewell}"
-        );
-    }
-}
-
-#[tokio::test]
 async fn a_deadline_keeps_what_there_was() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345".to_vec();
     let address = raw(answer, Duration::from_secs(10)).await;

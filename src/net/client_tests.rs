@@ -1,5 +1,6 @@
 //! Requests against real sockets on loopback.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -100,6 +101,27 @@ async fn http2_requests_share_one_connection() {
         text(&client, post(&format!("https://{address}/"), "x")).await;
     }
     assert_eq!(seen.connections(), 1);
+}
+
+#[tokio::test]
+async fn many_requests_at_once_on_a_cold_pool_all_succeed_or_all_say_why() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    for alpn in ["h2", "http/1.1"] {
+        let (address, seen) = echo("127.0.0.1", Some(ca.acceptor(&["127.0.0.1"], &[alpn], false))).await;
+        let url = format!("https://{address}/");
+        let mut requests = tokio::task::JoinSet::new();
+        for trusting in [&ca, &other].map(|ca| client(Some(ca), options())) {
+            for _ in 0..30 {
+                let (client, request) = (trusting.clone(), post(&url, "x"));
+                requests.spawn(async move { client.send(request).await });
+            }
+        }
+        let (good, bad): (Vec<_>, Vec<_>) = requests.join_all().await.into_iter().partition(Result::is_ok);
+        assert_eq!((good.len(), bad.len(), seen.requests.load(Ordering::SeqCst)), (30, 30, 30));
+        for error in bad.into_iter().filter_map(Result::err) {
+            assert_eq!((error.phase, error.cause, error.sent), (Phase::Tls, Cause::Tls, false), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -242,56 +264,6 @@ async fn metadata_addresses_are_refused_without_a_packet() {
         let error = failure(&client, get(&format!("http://{host}/latest/meta-data/"))).await;
         assert_eq!((error.phase, error.cause, error.sent), (Phase::Connect, Cause::Blocked, false), "{host}");
         assert!(began.elapsed() < Duration::from_secs(1));
-    }
-}
-
-#[tokio::test]
-async fn an_http2_stream_reset_by_the_peer_is_a_reset() {
-    // A hand-made HTTP/2 server: settings, then RST_STREAM for stream 1 with the given reason.
-    for (reason, sent) in [(8u8, true), (7, false)] {
-        let ca = Ca::new();
-        let acceptor = ca.acceptor(&["127.0.0.1"], &["h2"], false);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("https://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = acceptor.accept(stream).await.unwrap();
-            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-            stream.flush().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            stream.write_all(&[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, reason]).await.unwrap();
-            stream.flush().await.unwrap();
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        });
-        let error = failure(&client(Some(&ca), options()), post(&url, "x")).await;
-        assert_eq!((error.phase, error.cause, error.sent), (Phase::Exchange, Cause::Reset, sent));
-    }
-}
-
-#[tokio::test]
-async fn a_graceful_end_of_an_http2_connection_costs_a_new_one_and_no_failure() {
-    // Each connection answers one request and says GOAWAY with it.
-    let ca = Ca::new();
-    let acceptor = ca.acceptor(&["127.0.0.1"], &["h2"], false);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let mut stream = acceptor.accept(stream).await.unwrap();
-            stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
-            stream.flush().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            stream.write_all(&[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88]).await.unwrap();
-            stream.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
-            stream.flush().await.unwrap();
-            tokio::spawn(async move {
-                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
-            });
-        }
-    });
-    let client = client(Some(&ca), options());
-    for _ in 0..5 {
-        assert_eq!(client.send(post(&url, "x")).await.unwrap().status(), 200);
     }
 }
 
