@@ -154,6 +154,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
     pub ca_pem: Option<String>,
+    /// Lines below this level need not be sent to the broker.
+    pub log_level: crate::log::Level,
 }
 
 /// The control plane: where it is and how it is talked to (spec section 1).

@@ -1,3 +1,5 @@
 //! What broker and worker say to each other, and the socket they say it over.
 
+pub mod channel;
+pub mod digest;
 pub mod msg;

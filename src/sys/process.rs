@@ -1,0 +1,80 @@
+//! This process and those it started.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Resource, Rlimit, Signal, set_dumpable_behavior,
+    set_parent_process_death_signal,
+};
+
+/// Asks the kernel to kill this process when the thread that started it ends. Kept across exec. A parent that was
+/// gone before is not noticed here: worker and launch see the broker's end of their socket or pipe closed.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// No core dump, no ptrace or `/proc` access by other processes of the same user, files private by default. Exec
+/// resets the second, so every role does this again.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn harden() -> io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    Ok(())
+}
+
+/// What the worker does first: dies with the broker, shows nothing to its user's other processes, leaves signals to the
+/// broker, and takes its end of the socket off descriptor 0.
+///
+/// # Errors
+/// `InvalidInput` when it was not started by a broker; whatever the kernel refuses.
+pub fn enter_worker() -> io::Result<OwnedFd> {
+    die_with_parent()?;
+    harden()?;
+    super::signals::leave_to_broker()?;
+    super::pair::from_stdin()
+}
+
+/// A descriptor that becomes readable when the child `pid` has ended. Only for children not yet waited for, whose
+/// number cannot belong to anyone else.
+///
+/// # Errors
+/// When there is no such process or no descriptor is left.
+pub fn exit_fd(pid: u32) -> io::Result<OwnedFd> {
+    Ok(rustix::process::pidfd_open(to_pid(pid)?, PidfdFlags::empty())?)
+}
+
+/// How urgent a request to end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kill {
+    /// SIGTERM.
+    Ask,
+    /// SIGKILL.
+    Force,
+}
+
+/// Signals every process of the group that `leader` leads. A group without members is no error. To be called before
+/// the leader is waited for, so that its number is still its own.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn kill_group(leader: u32, how: Kill) -> io::Result<()> {
+    let signal = match how {
+        Kill::Ask => Signal::TERM,
+        Kill::Force => Signal::KILL,
+    };
+    match rustix::process::kill_process_group(to_pid(leader)?, signal) {
+        Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn to_pid(pid: u32) -> io::Result<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
