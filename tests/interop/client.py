@@ -1,6 +1,6 @@
 """Makes a fixed set of MCP calls with the Python SDK's client and prints what came back as JSON, one step a line.
 
-    client.py --calls SET --mode legacy|auto|2026-07-28 [--dir D] [--ca FILE] [--bearer-file FILE] URL
+    client.py --calls SET --mode legacy|auto|2026-07-28 [--dir D] [--session] URL
     client.py --calls SET --mode legacy|auto|2026-07-28 [--dir D] -- COMMAND ARGUMENT...
 
 The same calls made directly to a server and through the tunnel must print the same lines: what differs from one run
@@ -14,9 +14,7 @@ import base64
 import binascii
 import json
 import re
-import ssl
 import warnings
-from pathlib import Path
 
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters
@@ -244,16 +242,10 @@ def environment(result):
 class Wire:
     """What the HTTP connection shows of the session that the SDK keeps to itself."""
 
-    def __init__(self, arguments):
+    def __init__(self):
         self.session = None
         self.ended_with = None
-        headers = {}
-        if arguments.bearer_file:
-            headers["authorization"] = "Bearer " + Path(arguments.bearer_file).read_text().strip()
-        verify = ssl.create_default_context(cafile=arguments.ca) if arguments.ca else True
-        self.http = httpx2.AsyncClient(
-            headers=headers, verify=verify, timeout=30, trust_env=False, event_hooks={"response": [self.note]}
-        )
+        self.http = httpx2.AsyncClient(timeout=30, trust_env=False, event_hooks={"response": [self.note]})
 
     async def note(self, response):
         self.session = response.headers.get("mcp-session-id", self.session)
@@ -278,11 +270,11 @@ class Wire:
 
 async def main(arguments):
     url = arguments.server[0] if arguments.server[0].startswith("http") else None
-    wire = Wire(arguments)
+    wire = Wire()
     if url:
         server = streamable_http_client(url, http_client=wire.http)
     else:
-        server = StdioServerParameters(command=arguments.server[0], args=arguments.server[1:], env=dict(arguments.env))
+        server = StdioServerParameters(command=arguments.server[0], args=arguments.server[1:])
     async with wire.http:
         async with Client(server, mode=arguments.mode, cache=None, read_timeout_seconds=30) as client:
             run = Run(client, arguments.dir)
@@ -296,19 +288,11 @@ async def main(arguments):
         show("end", **(await wire.after_the_end(url) if url and arguments.session else {}))
 
 
-def pair(text):
-    name, _, value = text.partition("=")
-    return name, value
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", required=True, choices=["everything", "sdk", "filesystem", "memory", "time"])
     parser.add_argument("--mode", required=True)
     parser.add_argument("--dir", default="")
-    parser.add_argument("--ca")
-    parser.add_argument("--bearer-file")
     parser.add_argument("--session", action="store_true", help="the server is reached over HTTP: watch the session end")
-    parser.add_argument("--env", type=pair, action="append", default=[])
     parser.add_argument("server", nargs="+")
     asyncio.run(main(parser.parse_args()))

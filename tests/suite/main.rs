@@ -5,3 +5,6 @@ mod lab;
 
 #[path = "lab.rs"]
 mod lab_itself;
+
+mod house;
+mod interop;
