@@ -43,7 +43,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem };
+        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
         return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
     }
     Err(sources.problems)
