@@ -40,5 +40,6 @@ pub(super) fn worker(origin: &str) -> Worker {
         },
         limits: Limits::default(),
         ca_pem: None,
+        log_level: crate::log::Level::Debug,
     }
 }

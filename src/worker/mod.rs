@@ -161,7 +161,8 @@ impl House {
         log: Log,
     ) -> Result<Self, StartError> {
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
-        let client = Client::new(config, instance_id, net::Client::new(Arc::clone(&tls), CONTROL_PLANE), log.clone())?;
+        let client =
+            Client::new(config, instance_id, net::Client::new(Arc::clone(&tls), CONTROL_PLANE), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
                 Transport::Http { url } => Upstream::Http(http_leg::Http::new(
@@ -218,7 +219,11 @@ impl House {
                 (Some(stdin), Some(stdout), Some(stdio)) => {
                     stdio.attach(ChildPipes { stdin, stdout, era, generation });
                 }
-                _ => self.log.error("mcpclient", "a child without pipes or binding", &[("index", index.into())]),
+                _ => self.log.error(
+                    "mcpclient",
+                    "a child without pipes or binding",
+                    &[("index", index.into())],
+                ),
             },
             ToWorker::ChildGone { index, generation, retry_in_ms } => {
                 if let Some(stdio) = self.stdio(index) {

@@ -131,7 +131,9 @@ fn wrong_imports(tree: &Tree) -> Vec<String> {
                 _ if to == from => {}
                 // Macros and other items of the crate's root would hide an edge.
                 None => wrong.push(format!("{path} names crate::{to}, which is no room")),
-                Some(other) if other <= own => wrong.push(format!("{path} imports {to}, which is not below {from}")),
+                Some(other) if other <= own => {
+                    wrong.push(format!("{path} imports {to}, which is not below {from}"))
+                }
                 Some(_) => {}
             }
         }
@@ -169,7 +171,8 @@ fn impure(tree: &Tree) -> Vec<String> {
     let pure = |path: &str| {
         !is_test(path) && PURE.iter().any(|p| path == format!("{p}.rs") || path.starts_with(&format!("{p}/")))
     };
-    let missing = PURE.iter().filter(|p| !tree.keys().any(|path| path.trim_end_matches(".rs").starts_with(**p)));
+    let missing =
+        PURE.iter().filter(|p| !tree.keys().any(|path| path.trim_end_matches(".rs").starts_with(**p)));
     let missing = missing.map(|p| format!("{p} is gone: mend the list"));
     missing.chain(named_outside(tree, IMPURE, |path| !pure(path))).collect()
 }
@@ -206,7 +209,12 @@ fn the_floors_are_those_that_lib_rs_draws() {
         .collect();
     let drawn: Vec<Vec<&str>> = drawing
         .iter()
-        .map(|l| l.trim_start_matches("//!").split_whitespace().map(|r| r.trim_end_matches('/').trim_end_matches(".rs")).collect())
+        .map(|l| {
+            l.trim_start_matches("//!")
+                .split_whitespace()
+                .map(|r| r.trim_end_matches('/').trim_end_matches(".rs"))
+                .collect()
+        })
         .collect();
     assert_eq!(drawn, FLOORS);
 }
