@@ -236,3 +236,18 @@ async fn the_age_limit_gives_a_timeout_failure() {
     let got = the_answer(http.notification(call(NOTIFICATION, &[])).await);
     assert_eq!((got.code, got.failed().as_str()), (502, "timeout/timeout"));
 }
+
+#[tokio::test]
+async fn case_222_neither_the_body_nor_the_log_says_where_the_server_is() {
+    let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (log, lines) = Log::memory();
+    let mut http = http_at(&format!("http://{addr}/secret?token=secret"), |_, _| {});
+    http.log = log;
+    let got = answer_to(&http, call(REQUEST, &[("Authorization", "Bearer secret")])).await;
+    let told = lines.lock().unwrap().join("\n");
+    assert!(told.contains("connection_refused"), "{told}");
+    assert!(
+        !told.contains("secret") && !told.contains("127.0.0.1") && !got.text().contains("secret"),
+        "{told}"
+    );
+}
