@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-const PREPARE: &str = "the interop packages are missing: run `scripts/test --prepare` and set TUNNELWARD_INTEROP as it says";
+const PREPARE: &str =
+    "the interop packages are missing: run `scripts/test --prepare` and set TUNNELWARD_INTEROP as it says";
 
 /// The output of a run: for each client mode the steps of its calls, as text, which keeps every digit.
 struct Outcome {
@@ -21,7 +22,7 @@ fn installed() -> PathBuf {
     #[allow(clippy::disallowed_methods, reason = "the place of the packages is told by the environment")]
     let place = std::env::var("TUNNELWARD_INTEROP").expect(PREPARE);
     let place = PathBuf::from(place);
-    assert!(place.join("stamp").is_file(), "{PREPARE}");
+    assert!(place.join("node/.stamp").is_file() && place.join("python/.stamp").is_file(), "{PREPARE}");
     place
 }
 
@@ -78,12 +79,8 @@ fn step<'a>(steps: &'a [Value], name: &str) -> &'a Value {
 }
 
 fn assert_progress(steps: &[Value], name: &str) {
-    let done: Vec<f64> = step(steps, name)["progress"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p[0].as_f64().unwrap())
-        .collect();
+    let done: Vec<f64> =
+        step(steps, name)["progress"].as_array().unwrap().iter().map(|p| p[0].as_f64().unwrap()).collect();
     assert_eq!(done, [1.0, 2.0, 3.0, 4.0, 5.0], "every notification, in order, before the answer");
 }
 
