@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The broker.
+
+pub mod budget;
+pub mod permit;
+pub mod window;

@@ -13,6 +13,8 @@ pub mod metadata;
 pub mod poll;
 pub mod random;
 pub mod respond;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
 /// Name of the component in log lines.

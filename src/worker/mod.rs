@@ -77,12 +77,14 @@ pub fn run() -> Exit {
         });
         receive.await
     });
+    // A name lookup that hangs must not keep the process.
+    runtime.shutdown_background();
     ended.unwrap_or(Exit::Software)
 }
 
 /// From the first frame to the last.
 async fn live(socket: OwnedFd, log: Log) -> Exit {
-    match serve(socket, &log).await {
+    match serve(socket).await {
         Ok(()) => Exit::Ok,
         Err(e) => {
             log.error("worker", "worker ends", &[("error", e.to_string().into())]);
@@ -91,7 +93,7 @@ async fn live(socket: OwnedFd, log: Log) -> Exit {
     }
 }
 
-async fn serve(socket: OwnedFd, log: &Log) -> Result<(), StartError> {
+async fn serve(socket: OwnedFd) -> Result<(), StartError> {
     let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
     let Start { config, instance_id } = start::receive(&channel).await?;
     let log = Log::relay(config.log_level);

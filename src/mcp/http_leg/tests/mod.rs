@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::*;
-use crate::mcp::jsonrpc;
+use crate::mcp::{headers, jsonrpc};
 
 mod calls;
 mod failures;

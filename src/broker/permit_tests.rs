@@ -1,0 +1,174 @@
+use super::*;
+use crate::ipc::msg::Outcome;
+
+fn ask(call: u64, id: &str) -> Ask {
+    Ask {
+        call,
+        request_id: id.into(),
+        shard_token: "shard".into(),
+        channel: "main".into(),
+        kind: CallKind::Request,
+        rpc_id: Some("7".into()),
+        ttl_ms: Some(1000),
+    }
+}
+
+struct Worker {
+    permit: Permit,
+    window: Window,
+    now: Instant,
+}
+
+impl Worker {
+    fn new() -> Self {
+        let permit = Permit::new(vec![Channel::main()], 2);
+        Self { permit, window: Window::default(), now: Instant::now() }
+    }
+
+    fn serving() -> Self {
+        let mut worker = Self::new();
+        assert_eq!(worker.says(FromWorker::Ready {}), Ok(Step::Ready));
+        worker
+    }
+
+    fn says(&mut self, message: FromWorker) -> Result<Step, Breach> {
+        self.permit.accept(message, &mut self.window, self.now)
+    }
+}
+
+fn verdict(call: u64, verdict: Verdict) -> Result<Step, Breach> {
+    Ok(Step::Verdict { call, verdict })
+}
+
+#[test]
+fn a_call_is_permitted_once_and_held_until_it_is_done() {
+    let mut w = Worker::serving();
+    assert_eq!(w.says(FromWorker::Ask(ask(1, "a"))), verdict(1, Verdict::Permit));
+    assert_eq!(w.says(FromWorker::Ask(ask(2, "a"))), verdict(2, Verdict::Duplicate));
+    assert_eq!(w.permit.held().map(Held::request_id).collect::<Vec<_>>(), ["a"]);
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered };
+    assert_eq!(w.says(done.clone()), Ok(Step::Nothing));
+    assert_eq!(w.permit.held().len(), 0);
+    assert_eq!(w.says(done), Err(Breach::UnknownCall(1)));
+}
+
+#[test]
+fn a_refused_call_has_no_end() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.says(FromWorker::Ask(ask(2, "a"))).unwrap();
+    assert_eq!(w.says(FromWorker::Done { call: 2, outcome: Outcome::Answered }), Err(Breach::UnknownCall(2)));
+}
+
+#[test]
+fn nothing_is_legal_before_ready_or_after_drained() {
+    let messages = [
+        FromWorker::Ask(ask(9, "x")),
+        FromWorker::Done { call: 1, outcome: Outcome::Answered },
+        FromWorker::PollOk {},
+        FromWorker::PollFailing { reason: String::new() },
+        FromWorker::Spawn { index: 0, era: Era::Session },
+        FromWorker::ChildLost { index: 0, generation: 1 },
+        FromWorker::Drained { unfinished: 0 },
+    ];
+    for message in messages {
+        let mut w = Worker::new();
+        assert!(matches!(w.says(message.clone()), Err(Breach::OutOfState(_))), "{message:?}");
+        let mut w = Worker::serving();
+        w.permit.drain();
+        w.says(FromWorker::Drained { unfinished: 0 }).unwrap();
+        assert!(matches!(w.says(message.clone()), Err(Breach::OutOfState(_))), "{message:?}");
+        assert!(matches!(w.says(FromWorker::Ready {}), Err(Breach::OutOfState(_))));
+    }
+}
+
+#[test]
+fn ready_comes_once_and_drained_only_when_asked_for() {
+    let mut w = Worker::serving();
+    assert_eq!(w.says(FromWorker::Ready {}), Err(Breach::OutOfState("ready")));
+    assert_eq!(w.says(FromWorker::Drained { unfinished: 0 }), Err(Breach::OutOfState("drained")));
+    w.permit.drain();
+    assert_eq!(w.says(FromWorker::Ask(ask(1, "late"))), verdict(1, Verdict::Permit));
+    assert_eq!(w.says(FromWorker::Drained { unfinished: 3 }), Ok(Step::Drained { unfinished: 3 }));
+}
+
+#[test]
+fn a_worker_told_to_drain_before_it_was_ready_drains_when_it_is() {
+    let mut w = Worker::new();
+    w.permit.drain();
+    assert_eq!(w.says(FromWorker::Ready {}), Ok(Step::Ready));
+    assert_eq!(w.says(FromWorker::Drained { unfinished: 0 }), Ok(Step::Drained { unfinished: 0 }));
+}
+
+#[test]
+fn call_numbers_increase() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(5, "a"))).unwrap();
+    for call in [5, 4, 0] {
+        assert_eq!(w.says(FromWorker::Ask(ask(call, "b"))), Err(Breach::CallReused(call)));
+    }
+}
+
+#[test]
+fn parts_of_a_call_have_bounds() {
+    let bad = [
+        (Ask { request_id: String::new(), ..ask(1, "") }, Breach::BadAsk("request_id")),
+        (ask(1, &"i".repeat(MAX_REQUEST_ID + 1)), Breach::BadAsk("request_id")),
+        (Ask { shard_token: "s".repeat(MAX_SHARD_TOKEN + 1), ..ask(1, "a") }, Breach::BadAsk("shard_token")),
+        (Ask { rpc_id: Some("1".repeat(MAX_RPC_ID + 1)), ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (Ask { rpc_id: None, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (Ask { kind: CallKind::Notification, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (Ask { kind: CallKind::Termination, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (Ask { channel: "other".into(), ..ask(1, "a") }, Breach::UnknownChannel),
+        (Ask { channel: "Main".into(), ..ask(1, "a") }, Breach::UnknownChannel),
+    ];
+    for (ask, breach) in bad {
+        let mut w = Worker::serving();
+        assert_eq!(w.says(FromWorker::Ask(ask)), Err(breach));
+        assert_eq!(w.permit.held().len(), 0);
+    }
+    let mut w = Worker::serving();
+    let reason = "r".repeat(MAX_REASON + 1);
+    assert_eq!(w.says(FromWorker::PollFailing { reason }), Err(Breach::LongReason));
+}
+
+#[test]
+fn calls_at_a_time_have_a_bound() {
+    let mut w = Worker::serving();
+    for call in 1..=12_000 {
+        w.says(FromWorker::Ask(ask(call, &call.to_string()))).unwrap();
+    }
+    assert_eq!(w.says(FromWorker::Ask(ask(12_001, "more"))), Err(Breach::TooManyCalls));
+}
+
+#[test]
+fn only_configured_commands_and_children_that_were_given_exist() {
+    let mut w = Worker::serving();
+    let era = Era::Stateless;
+    assert_eq!(w.says(FromWorker::Spawn { index: 1, era }), Ok(Step::Spawn { index: 1, era }));
+    assert_eq!(w.says(FromWorker::Spawn { index: 2, era }), Err(Breach::UnknownCommand(2)));
+    let lost = |index, generation| FromWorker::ChildLost { index, generation };
+    assert_eq!(w.says(lost(0, 3)), Err(Breach::UnknownChild(0, 3)));
+    assert_eq!(w.says(lost(2, 3)), Err(Breach::UnknownCommand(2)));
+    w.permit.give(0, 3);
+    w.permit.give(0, 5);
+    for generation in 3..=5 {
+        assert_eq!(w.says(lost(0, generation)), Ok(Step::ChildLost { index: 0, generation }));
+    }
+    assert_eq!(w.says(lost(0, 2)), Err(Breach::UnknownChild(0, 2)));
+    assert_eq!(w.says(lost(0, 6)), Err(Breach::UnknownChild(0, 6)));
+    assert_eq!(w.says(lost(1, 3)), Err(Breach::UnknownChild(1, 3)));
+}
+
+#[test]
+fn an_orphan_has_the_time_that_is_left_and_none_when_it_is_over() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.says(FromWorker::Ask(Ask { ttl_ms: None, ..ask(2, "b") })).unwrap();
+    let later = w.now + Duration::from_millis(400);
+    let orphans: Vec<_> = w.permit.held().filter_map(|h| h.orphan(later)).map(|a| a.ttl_ms).collect();
+    assert_eq!(orphans, [Some(600), None]);
+    let too_late = w.now + Duration::from_millis(1001);
+    let orphans: Vec<_> = w.permit.held().filter_map(|h| h.orphan(too_late)).map(|a| a.request_id).collect();
+    assert_eq!(orphans, ["b"]);
+}
