@@ -65,24 +65,45 @@ cargo_deny() {
     echo "$root/bin/cargo-deny"
 }
 
-# The real MCP servers and the Python SDK of the interop tests, in the versions that tests/interop pins. They live
-# outside the home directory, where a process without root's rights can reach them. Sets TUNNELWARD_INTEROP.
-use_interop() {
-    local pins=$ROOT/tests/interop dir stamp
-    dir=${TUNNELWARD_INTEROP:-/var/tmp/tunnelward-interop-$(id -u)}
-    stamp=$(cat "$pins/package-lock.json" "$pins/requirements.txt" | sha256sum | cut -d' ' -f1)
-    export TUNNELWARD_INTEROP=$dir
-    [ -O "$dir" ] && [ "$(cat "$dir/stamp" 2>/dev/null)" = "$stamp" ] && return 0
-    say "installing the MCP servers and the Python SDK that the tests talk to (npm and PyPI packages) in $dir"
+# Where the real MCP servers and the Python SDK of the tests live: outside the home directory, where a process without
+# root's rights can reach them. Sets TUNNELWARD_INTEROP.
+interop_directory() {
+    export TUNNELWARD_INTEROP=${TUNNELWARD_INTEROP:-/var/tmp/tunnelward-interop-$(id -u)}
+    [ -d "$TUNNELWARD_INTEROP" ] || mkdir -m 755 "$TUNNELWARD_INTEROP"
+    # The name can be guessed: what someone else put there is not run.
+    [ -O "$TUNNELWARD_INTEROP" ] || fail "$TUNNELWARD_INTEROP belongs to someone else"
+}
+
+# pinned PART PIN...: makes $TUNNELWARD_INTEROP/PART anew by calling install_PART in it, unless it was made from the
+# same pins.
+pinned() {
+    local part=$1 dir=$TUNNELWARD_INTEROP/$1 stamp
+    shift
+    stamp=$(cat "$@" | sha256sum | cut -d' ' -f1)
+    [ "$(cat "$dir/.stamp" 2>/dev/null)" = "$stamp" ] && return 0
     rm -rf "$dir"
-    mkdir -m 755 "$dir"
-    (
-        umask 022
-        cp "$pins/package.json" "$pins/package-lock.json" "$dir/"
-        cd "$dir"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
-        /usr/bin/python3 -m venv python
-        python/bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$pins/requirements.txt"
-    ) >&2
-    echo "$stamp" >"$dir/stamp"
+    (umask 022 && mkdir "$dir" && cd "$dir" && "install_$part") >&2
+    echo "$stamp" >"$dir/.stamp"
+}
+
+# The MCP servers on node, in the versions of tests/interop/package-lock.json.
+use_node_servers() {
+    interop_directory
+    pinned node "$ROOT/tests/interop/package-lock.json"
+}
+install_node() {
+    say "installing the MCP servers that the tests talk to (npm packages) in $PWD"
+    cp "$ROOT/tests/interop/package.json" "$ROOT/tests/interop/package-lock.json" .
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+# The Python SDK and servers, in the versions of tests/interop/requirements.txt.
+use_python_sdk() {
+    interop_directory
+    pinned python "$ROOT/tests/interop/requirements.txt"
+}
+install_python() {
+    say "installing the MCP SDK for Python (PyPI packages) in $PWD"
+    /usr/bin/python3 -m venv .
+    bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/tests/interop/requirements.txt"
 }

@@ -23,7 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PYTHON = sys.executable
-PACKAGES = Path(PYTHON).parents[2] / "node_modules" / "@modelcontextprotocol"
+PACKAGES = Path(PYTHON).parents[2] / "node" / "node_modules" / "@modelcontextprotocol"
 NODE = shutil.which("node") or sys.exit("node is missing")
 PORT = 3001
 

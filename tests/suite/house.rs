@@ -65,7 +65,19 @@ fn code(line: &str) -> &str {
 
 /// The room of a file: the first part of its path.
 fn room(path: &str) -> &str {
-    path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
+    path.split('/').next().unwrap_or(path).trim_end_matches(".rs").trim_end_matches("_tests")
+}
+
+/// How many `super::` lead from a file's own module to the crate's root.
+fn depth(path: &str) -> usize {
+    let path = path.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').count() + usize::from(path.ends_with("_tests"))
+}
+
+/// Whether an import climbs to the crate's root by `super::`. Indented lines stand in modules of their own.
+fn climbs_out(path: &str, line: &str) -> bool {
+    let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+    line.starts_with("use super::") && line.matches("super::").count() >= depth(path)
 }
 
 fn floor(room: &str) -> Option<usize> {
@@ -126,6 +138,9 @@ fn wrong_imports(tree: &Tree) -> Vec<String> {
             wrong.push(format!("{path}: the room {from} stands on no floor"));
             continue;
         };
+        if text.lines().any(|line| climbs_out(path, line)) {
+            wrong.push(format!("{path} climbs out of its room by super::"));
+        }
         for to in named_rooms(text) {
             match floor(&to) {
                 _ if to == from => {}
@@ -252,6 +267,9 @@ mod the_checker {
     fn finds_imports_upwards_and_sideways() {
         let found = wrong_imports(&tree(&[
             ("tls/mod.rs", "use crate::net::Client;"),
+            ("ipc/mod.rs", "use super::net;"),
+            ("ipc/msg.rs", "use super::channel;"),
+            ("ipc/msg_tests.rs", "use super::super::channel;"),
             ("worker/mod.rs", "use crate::{\n    config::types::{Worker, Mcp},\n    broker::Loop,\n};"),
             ("mcp/http/mod.rs", "fn f() { crate::control::g() }"),
             ("attic/mod.rs", ""),
@@ -262,6 +280,7 @@ mod the_checker {
         ]));
         let expected = [
             "attic/mod.rs: the room attic stands on no floor",
+            "ipc/mod.rs climbs out of its room by super::",
             "log.rs names crate::helper, which is no room",
             "mcp/http/mod.rs imports control, which is not below mcp",
             "tls/mod.rs imports net, which is not below tls",

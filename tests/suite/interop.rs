@@ -22,7 +22,7 @@ fn installed() -> PathBuf {
     #[allow(clippy::disallowed_methods, reason = "the place of the packages is told by the environment")]
     let place = std::env::var("TUNNELWARD_INTEROP").expect(PREPARE);
     let place = PathBuf::from(place);
-    assert!(place.join("stamp").is_file(), "{PREPARE}");
+    assert!(place.join("node/.stamp").is_file() && place.join("python/.stamp").is_file(), "{PREPARE}");
     place
 }
 
