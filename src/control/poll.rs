@@ -122,11 +122,11 @@ impl Poller {
     }
 }
 
-const fn classify(failure: &Failure) -> Class {
+fn classify(failure: &Failure) -> Class {
     match failure {
         Failure::Timeout => Class::Timeout,
         Failure::Transport(_) | Failure::Request => Class::Transport,
-        Failure::Status(e) if e.status.as_u16() == 401 || e.status.as_u16() == 403 => Class::Refused,
+        Failure::Status(e) if e.is_refused() => Class::Refused,
         Failure::Status(_) => Class::Status,
         Failure::Body(_) => Class::Body,
     }
