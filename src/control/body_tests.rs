@@ -23,7 +23,7 @@ fn written(response: &Response<'_>) -> String {
 #[test]
 fn case_102_keys_come_in_their_order_and_the_payload_as_it_is() {
     let mut headers = HeaderMap::new();
-    headers.insert("mcp-session-id", HeaderValue::from_static("é"));
+    headers.insert("mcp-session-id", HeaderValue::from_bytes("é".as_bytes()).unwrap());
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let payload = br#"{ "jsonrpc":"2.0","id":9007199254740993,"result":{"x":1.0,"y":"<script>&"} }"#;
     assert_eq!(

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -25,6 +26,16 @@ const DEFAULT_POLL_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_DEADLINE: Duration = Duration::from_secs(600);
 /// The most bytes of a metadata record or an acknowledgement that are read.
 const MAX_SMALL_BODY: usize = 64 * 1024;
+/// A pooled connection that was idle for longer is not used again.
+const IDLE: Duration = Duration::from_secs(90);
+/// Bound on opening a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bound on the TLS handshake.
+const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest wait for a body that only explains a status.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How the deadline shows in the reading of a body.
+const LATE: ReadFailure = ReadFailure::Unreadable(net::Cause::Timeout);
 
 /// Talks to the control plane about one tunnel. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -122,11 +133,16 @@ pub struct Metadata {
 }
 
 impl Client {
-    /// A client for the configured tunnel, over `net`. Says in the log where it leads (the origin only).
+    /// A client for the configured tunnel, over connections that trust what `tls` trusts. Says in the log where it leads (the origin only).
     ///
     /// # Errors
     /// When URL or headers cannot be built from the configuration.
-    pub fn new(config: &Worker, instance_id: &str, net: net::Client, log: Log) -> Result<Self, Error> {
+    pub fn new(
+        config: &Worker,
+        instance_id: &str,
+        tls: Arc<rustls::ClientConfig>,
+        log: Log,
+    ) -> Result<Self, Error> {
         let control = &config.control;
         let (map, skipped) = headers::base(config, instance_id).map_err(Error::Headers)?;
         for name in &skipped {
@@ -152,8 +168,14 @@ impl Client {
             "control-plane route resolved",
             &[("origin", format!("{scheme}://{authority}").into())],
         );
+        let options = net::Options {
+            http2: true,
+            idle: IDLE,
+            connect_timeout: CONNECT_TIMEOUT,
+            tls_timeout: TLS_TIMEOUT,
+        };
         Ok(Self {
-            net,
+            net: net::Client::new(tls, options),
             headers: map,
             tunnel,
             poll_timeout: control.poll_timeout,
@@ -200,10 +222,13 @@ impl Client {
         match response.status() {
             StatusCode::NO_CONTENT => Ok(Polled { received, batch: wire::Batch::default() }),
             StatusCode::OK => {
-                let batch = match within(until, net::read_body(response, self.max_poll_body)).await? {
+                let batch = match net::read_body_until(response, self.max_poll_body, Some(until)).await {
                     Ok((_, body)) => wire::parse(&body, true),
                     Err(e) => {
                         let mut batch = wire::parse(&e.partial, false);
+                        if batch.items.is_empty() && e.why == LATE {
+                            return Err(Failure::Timeout);
+                        }
                         batch.cut = Some(unread(e.why));
                         batch
                     }
@@ -225,7 +250,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(refused(until, response).await);
         }
-        let read = within(until, net::read_body(response, MAX_SMALL_BODY)).await?;
+        let read = net::read_body_until(response, MAX_SMALL_BODY, Some(until)).await;
         let (_, body) = read.map_err(|e| Failure::Body(unread(e.why)))?;
         serde_json::from_slice(&body).map_err(|_| Failure::Body("body is not a tunnel record"))
     }
@@ -255,7 +280,8 @@ impl Client {
             return Err(refused(until, response).await);
         }
         // The status says all. The body is read so that the connection can be used again, not to be understood.
-        let _ = within(until, net::read_body(response, MAX_SMALL_BODY)).await;
+        let _ =
+            net::read_body_until(response, MAX_SMALL_BODY, Some(until.min(Instant::now() + PATIENCE))).await;
         Ok(())
     }
 
@@ -293,10 +319,10 @@ async fn within<T>(until: Instant, future: impl Future<Output = T>) -> Result<T,
 /// Reads what an unexpected response says, as far as it says it in time and within bounds; the rest is not read.
 async fn refused(until: Instant, response: http::Response<hyper::body::Incoming>) -> Failure {
     let (status, head) = (response.status(), response.headers().clone());
-    let body = match within(until, net::read_body(response, api_error::MAX_BODY)).await {
-        Ok(Ok((_, body))) => body,
-        Ok(Err(e)) => e.partial,
-        Err(_) => Bytes::new(),
+    let until = until.min(Instant::now() + PATIENCE);
+    let body = match net::read_body_until(response, api_error::MAX_BODY, Some(until)).await {
+        Ok((_, body)) => body,
+        Err(e) => e.partial,
     };
     Failure::Status(Box::new(ApiError::read(status, &head, &body, SystemTime::now())))
 }
@@ -305,6 +331,7 @@ const fn unread(why: ReadFailure) -> &'static str {
     match why {
         ReadFailure::TooLarge => "body is too large",
         ReadFailure::UnexpectedEof => "body ended early",
+        LATE => "body did not arrive in time",
         ReadFailure::Unreadable(_) => "connection failed within the body",
         ReadFailure::BadEncoding => "body has an unusable content encoding",
     }

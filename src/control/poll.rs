@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::backoff::{self, Backoff};
-use super::client::{Client, Failure, Polled};
+use super::client::{Client, Failure, MAX_LIMIT, Polled};
 use super::{COMPONENT, metadata, random};
 use crate::config::types::Channel;
 
@@ -85,6 +85,7 @@ impl Poller {
         if self.backoff.reset() {
             log.info(COMPONENT, "poller recovered; polling operational", &[]);
         }
+        let limit = limit.clamp(1, MAX_LIMIT);
         if polled.batch.items.len() > limit {
             log.error(
                 COMPONENT,

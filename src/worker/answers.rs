@@ -87,7 +87,9 @@ pub fn not_built(channel: &str, kind: &Kind, message: Option<&Message>) -> Optio
 pub fn unsupported_channel(channel: &str, kind: &Kind, message: Option<&Message>) -> Reply {
     match kind {
         Kind::SessionTermination => termination(400),
-        Kind::OauthDiscovery => oauth(400, "unsupported_channel", &format!("unsupported channel {channel:?}")),
+        Kind::OauthDiscovery => {
+            oauth(400, "unsupported_channel", &format!("unsupported channel {channel:?}"))
+        }
         Kind::Jsonrpc(_) => {
             let text = format!("Bad Request: unsupported channel {channel:?}");
             rpc_error(400, message.and_then(Message::id), INTERNAL_ERROR, &text)

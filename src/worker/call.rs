@@ -126,7 +126,8 @@ impl Carrier {
         let answer = match way {
             Way::End(End::Answer(answer)) => answer,
             Way::End(End::DeadlinePassed) => {
-                return self.expired(&job, "command response deadline reached; dropping without posting a response");
+                return self
+                    .expired(&job, "command response deadline reached; dropping without posting a response");
             }
             Way::NeverStarted => {
                 return self.expired(&job, "dropping command whose response deadline has passed");
@@ -137,7 +138,8 @@ impl Carrier {
             }
         };
         if let Some(failure) = &answer.failure {
-            let mut fields = vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
+            let mut fields =
+                vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
             fields.push(("status_code", answer.code.into()));
             fields.extend(failure.fields());
             self.log.warn("dispatcher", "MCP request failed", &fields);
@@ -169,7 +171,11 @@ impl Carrier {
             Forward::Message { message, headers, .. } => {
                 let is_request = message.id().is_some();
                 let call = Call { message, headers, deadline: job.deadline };
-                if is_request { self.request(job, &lane, call).await } else { lane.upstream.notification(call).await }
+                if is_request {
+                    self.request(job, &lane, call).await
+                } else {
+                    lane.upstream.notification(call).await
+                }
             }
         };
         drop(slot);

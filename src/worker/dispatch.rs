@@ -140,7 +140,11 @@ impl Dispatch {
             }
             Verdict::InDoubt => {
                 let fields = [("request_id", (&job.request_id).into())];
-                self.log.warn("dispatcher", "command in doubt delivered again; answered with a failure", &fields);
+                self.log.warn(
+                    "dispatcher",
+                    "command in doubt delivered again; answered with a failure",
+                    &fields,
+                );
                 drop(waiting);
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }

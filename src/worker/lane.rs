@@ -17,6 +17,10 @@ const POLL_LIMIT: usize = 25;
 /// delivered; above it no poll is sent.
 pub const LOCAL_ANSWERS: usize = 256;
 
+/// Commands of all channels that are held at a time; above it no poll is sent. With what one overfull poll may
+/// bring on top, it stays below what the broker lets a worker hold.
+pub const MAX_JOBS: usize = 10_000;
+
 /// A channel's MCP server with its waiting room.
 #[derive(Debug)]
 pub struct Lane {
@@ -38,6 +42,7 @@ pub struct Lanes {
     allowed: Option<Vec<Channel>>,
     held: AtomicUsize,
     held_max: usize,
+    jobs: AtomicUsize,
     local: AtomicUsize,
     /// Raised whenever something becomes free.
     freed: Notify,
@@ -75,6 +80,7 @@ impl Lanes {
             allowed,
             held: AtomicUsize::new(0),
             held_max: limits.in_flight_bytes,
+            jobs: AtomicUsize::new(0),
             local: AtomicUsize::new(0),
             freed: Notify::new(),
         }
@@ -94,8 +100,8 @@ impl Lanes {
     /// What the next poll may ask for; `None` while there is no room at all.
     #[must_use]
     pub fn room(&self) -> Option<Room> {
-        let over = self.held.load(Ordering::Relaxed) >= self.held_max;
-        if over || self.local.load(Ordering::Relaxed) >= LOCAL_ANSWERS {
+        let full = |count: &AtomicUsize, most| count.load(Ordering::Relaxed) >= most;
+        if full(&self.held, self.held_max) || full(&self.jobs, MAX_JOBS) || full(&self.local, LOCAL_ANSWERS) {
             return None;
         }
         let polled = |lane: &&Arc<Lane>| self.allowed.as_ref().is_none_or(|a| a.contains(&lane.channel));
@@ -123,9 +129,10 @@ impl Lanes {
         Waiting { lanes: Arc::clone(self), lane: Arc::clone(lane) }
     }
 
-    /// Counts `bytes` of payload until the guard is dropped.
+    /// Counts a command and its `bytes` of payload until the guard is dropped.
     #[must_use]
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Held {
+        self.jobs.fetch_add(1, Ordering::Relaxed);
         self.held.fetch_add(bytes, Ordering::Relaxed);
         Held { lanes: Arc::clone(self), bytes }
     }
@@ -152,7 +159,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Bytes that count as in flight.
+/// A command and the bytes that count as in flight for it.
 #[derive(Debug)]
 pub struct Held {
     lanes: Arc<Lanes>,
@@ -169,6 +176,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        self.lanes.jobs.fetch_sub(1, Ordering::Relaxed);
         self.lanes.held.fetch_sub(self.bytes, Ordering::Relaxed);
         self.lanes.freed.notify_one();
     }

@@ -95,3 +95,12 @@ fn undelivered_answers_of_the_agents_own_stop_the_poll() {
     drop(answers);
     assert!(lanes.room().is_some());
 }
+
+#[test]
+fn the_number_of_commands_held_is_bounded_whatever_the_channels_allow() {
+    let lanes = lanes(vec![lane("main", 10_000)]);
+    let held: Vec<Held> = (0..MAX_JOBS).map(|_| lanes.hold(0)).collect();
+    assert_eq!(lanes.room(), None);
+    drop(held);
+    assert!(lanes.room().is_some());
+}

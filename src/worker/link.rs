@@ -49,5 +49,4 @@ impl Uplink {
         }
         Ok(())
     }
-
 }

@@ -21,7 +21,6 @@ use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
-use crate::net;
 use crate::sys;
 
 use call::Carrier;
@@ -40,15 +39,6 @@ mod lane;
 mod link;
 mod polling;
 mod start;
-
-/// How the control plane is connected to. An idle connection is kept for as long as a long poll may take to be
-/// followed by an answer.
-const CONTROL_PLANE: net::Options = net::Options {
-    http2: true,
-    idle: Duration::from_secs(90),
-    connect_timeout: Duration::from_secs(30),
-    tls_timeout: Duration::from_secs(10),
-};
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]
@@ -161,7 +151,7 @@ impl House {
         log: Log,
     ) -> Result<Self, StartError> {
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
-        let client = Client::new(config, instance_id, net::Client::new(Arc::clone(&tls), CONTROL_PLANE), log.clone())?;
+        let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
                 Transport::Http { url } => Upstream::Http(http_leg::Http::new(
@@ -218,7 +208,11 @@ impl House {
                 (Some(stdin), Some(stdout), Some(stdio)) => {
                     stdio.attach(ChildPipes { stdin, stdout, era, generation });
                 }
-                _ => self.log.error("mcpclient", "a child without pipes or binding", &[("index", index.into())]),
+                _ => self.log.error(
+                    "mcpclient",
+                    "a child without pipes or binding",
+                    &[("index", index.into())],
+                ),
             },
             ToWorker::ChildGone { index, generation, retry_in_ms } => {
                 if let Some(stdio) = self.stdio(index) {

@@ -48,7 +48,9 @@ impl std::fmt::Display for StartError {
             Self::Memfd(e) => write!(f, "the configuration cannot be read: {e}"),
             Self::Digest => f.write_str("the configuration is not the one the frame names"),
             // serde_json quotes no values of strings, so no secret can be in it.
-            Self::Content(e) => write!(f, "the configuration is malformed at line {} column {}", e.line(), e.column()),
+            Self::Content(e) => {
+                write!(f, "the configuration is malformed at line {} column {}", e.line(), e.column())
+            }
             Self::Tls(e) => write!(f, "{e}"),
             Self::Control(e) => write!(f, "{e}"),
         }
@@ -80,7 +82,8 @@ impl From<control::client::Error> for StartError {
 pub async fn receive(channel: &AsyncChannel) -> Result<Start, StartError> {
     let (messages, fds) = channel.recv::<ToWorker>().await?.ok_or(StartError::Gone)?;
     let mut messages = messages.into_iter();
-    let (Some(ToWorker::Config { size, sha256, instance_id }), None) = (messages.next(), messages.next()) else {
+    let (Some(ToWorker::Config { size, sha256, instance_id }), None) = (messages.next(), messages.next())
+    else {
         return Err(StartError::NoConfig);
     };
     let mut fds = fds.into_iter();

@@ -71,7 +71,9 @@ async fn commands(state: &State, request: Request<Incoming>) -> Response<Body> {
 fn summary(state: &State) -> String {
     let inner = state.lock();
     let pending = inner.pending.values().filter(|p| !p.done).count();
+    let (accepted, open, failed) = inner.server.as_ref().map(|s| s.counts()).unwrap_or_default();
     json!({
+        "connections": {"accepted": accepted, "open": open, "failed_handshakes": failed},
         "polls": inner.polls.count(),
         "responses": inner.responses.count(),
         "metadata": inner.metadata.count(),

@@ -17,7 +17,7 @@ pub const SOURCES: [&str; 8] =
     ["target_http", "dns", "tls", "connect", "transport_closed", "timeout", "protocol", "client_internal"];
 
 /// The values of `tunnel_failure.transport_error_kind`.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "closed_pipe",
     "connection_aborted",
     "connection_closed",
@@ -39,6 +39,7 @@ pub const KINDS: [&str; 21] = [
     "timeout",
     "tls",
     "unexpected_eof",
+    "unknown",
 ];
 
 /// The headers of an upstream answer that may be passed back, in the spelling they must have.
@@ -264,10 +265,9 @@ pub fn tunnel_failure(failure: &Value) -> Vec<String> {
     if !SOURCES.contains(&source) {
         out.push(format!("source is {source:?}"));
     }
-    if let Some(kind) = get("transport_error_kind") {
-        if !kind.as_str().is_some_and(|k| KINDS.contains(&k) || k == "unknown") {
-            out.push(format!("transport_error_kind is {kind}"));
-        }
+    let known = |kind: &Value| kind.as_str().is_some_and(|k| KINDS.contains(&k));
+    if let Some(kind) = get("transport_error_kind").filter(|kind| !known(kind)) {
+        out.push(format!("transport_error_kind is {kind}"));
     }
     let received = get("upstream_response_received").and_then(Value::as_bool);
     let status = get("upstream_status");

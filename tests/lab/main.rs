@@ -1,6 +1,14 @@
 //! The lab as a command: `lab serve`, `lab stub`, `lab stub-stdio`, `lab load`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::indexing_slicing,
+    reason = "test code: what cannot be set up must fail loudly"
+)]
+
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +18,9 @@ use serde_json::json;
 
 #[path = "mod.rs"]
 mod lab;
+mod load;
+mod stdio;
+mod stdio_options;
 
 /// A control plane, an MCP stub and a load generator to try the agent with. Everything listens on 127.0.0.1.
 #[derive(FromArgs)]
@@ -23,6 +34,8 @@ struct Lab {
 enum Command {
     Serve(Serve),
     Stub(StubCommand),
+    StubStdio(stdio_options::Options),
+    Load(load::Options),
 }
 
 /// Starts a control plane and a stub, prints their URLs as one JSON line, and runs until standard input ends or SIGTERM.
@@ -71,13 +84,15 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let result = match lab.command {
-        Command::Serve(options) => runtime.block_on(serve(options)),
-        Command::Stub(options) => runtime.block_on(stub(options)),
+        Command::Serve(options) => runtime.block_on(serve(options)).map(|()| 0),
+        Command::Stub(options) => runtime.block_on(stub(options)).map(|()| 0),
+        Command::StubStdio(options) => runtime.block_on(stdio::run(options)),
+        Command::Load(options) => runtime.block_on(load::run(options)).map(|()| 0),
     };
     // A read of standard input may still be waiting on a thread of its own.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
     }
 }
@@ -129,7 +144,8 @@ async fn serve(options: Serve) -> std::io::Result<()> {
     let stub = lab::Stub::start(lab::StubOptions { keep: 1_000, ..lab::StubOptions::default() }).await;
     let ca = plane.ca.write(&dir);
     let key = dir.join("api-key");
-    std::fs::write(&key, format!("{}\n", plane.api_key))?;
+    let secret = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&key);
+    writeln!(secret?, "{}", plane.api_key)?;
     let mut line = json!({
         "control_plane": plane.url(),
         "hosted": plane.hosted_url(),

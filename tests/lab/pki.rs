@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
@@ -50,8 +51,10 @@ fn authority(name: &str) -> CertificateParams {
 impl Ca {
     /// A fresh root.
     pub fn new() -> Self {
-        let issuer =
-            CertifiedIssuer::self_signed(authority("lab root"), KeyPair::generate().unwrap()).unwrap();
+        // Two roots of the same name would be told apart by their signatures only, and reported as such.
+        static NUMBER: AtomicUsize = AtomicUsize::new(1);
+        let name = format!("lab root {} {}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let issuer = CertifiedIssuer::self_signed(authority(&name), KeyPair::generate().unwrap()).unwrap();
         Self { issuer, chain: Vec::new(), chain_pem: String::new() }
     }
 
@@ -110,7 +113,9 @@ impl Ca {
         self.issue(params)
     }
 
-    fn issue(&self, params: CertificateParams) -> Identity {
+    fn issue(&self, mut params: CertificateParams) -> Identity {
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate().unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         let mut chain = vec![cert.der().clone()];

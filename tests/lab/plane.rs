@@ -263,8 +263,11 @@ impl ControlPlane {
 }
 
 async fn serve(state: &Arc<State>, listen: Listen) -> Server {
-    let state = state.clone();
-    Server::start_patiently(listen, move |request, conn| route(state.clone(), request, conn)).await
+    let routed = state.clone();
+    let server =
+        Server::start_patiently(listen, move |request, conn| route(routed.clone(), request, conn)).await;
+    state.lock().server = Some(server.shared());
+    server
 }
 
 /// Serves a request to the listener for agents.

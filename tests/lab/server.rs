@@ -59,13 +59,22 @@ pub struct Conn {
     pub line: Line,
 }
 
+/// The counters of a server; they outlive it.
 #[derive(Default)]
-struct Shared {
+pub struct Shared {
     accepted: AtomicUsize,
     open: AtomicUsize,
     failed_handshakes: AtomicUsize,
     lines: Mutex<Vec<(usize, Line)>>,
     seen: Mutex<Vec<Arc<Conn>>>,
+}
+
+impl Shared {
+    /// Connections accepted so far, open now, and failed TLS handshakes.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let get = |n: &AtomicUsize| n.load(Ordering::Relaxed);
+        (get(&self.accepted), get(&self.open), get(&self.failed_handshakes))
+    }
 }
 
 /// A running server; dropping it closes the listener and every connection.
@@ -111,6 +120,11 @@ impl Server {
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+    }
+
+    /// The counters.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
     /// Connections accepted so far.

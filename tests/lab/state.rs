@@ -60,6 +60,8 @@ pub struct Inner {
     pub responses: Log<ResponseRecord>,
     /// Every metadata fetch.
     pub metadata: Log<Seen>,
+    /// The counters of the listener for agents.
+    pub server: Option<std::sync::Arc<super::server::Shared>>,
     /// Every departure from the contract.
     pub violations: Vec<String>,
 }
@@ -82,10 +84,10 @@ impl Inner {
             let taken = take(&mut self.queue, waiter.limit, &waiter.channels);
             if taken.is_empty() {
                 at += 1;
-            } else if let Some(waiter) = self.waiters.remove(at) {
-                if let Err(back) = waiter.give.send(taken) {
-                    self.put_back(back);
-                }
+            } else if let Some(waiter) = self.waiters.remove(at)
+                && let Err(back) = waiter.give.send(taken)
+            {
+                self.put_back(back);
             }
         }
     }
@@ -119,10 +121,10 @@ impl Inner {
             pending.done = true;
             pending.sink = None;
             self.done.push_back(request_id.to_owned());
-            if self.done.len() > REMEMBERED {
-                if let Some(old) = self.done.pop_front() {
-                    self.pending.remove(&old);
-                }
+            if self.done.len() > REMEMBERED
+                && let Some(old) = self.done.pop_front()
+            {
+                self.pending.remove(&old);
             }
         }
     }
@@ -159,6 +161,7 @@ impl State {
             polls: Log::new(keep),
             responses: Log::new(keep),
             metadata: Log::new(keep),
+            server: None,
             violations: Vec::new(),
         };
         Self { options, inner: Mutex::new(inner), changed: Notify::new(), numbers: AtomicU64::new(1) }

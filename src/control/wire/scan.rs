@@ -205,16 +205,18 @@ const fn white(b: u8) -> bool {
 #[derive(Default)]
 struct Nesting {
     depth: u32,
-    /// One bit a level, the innermost lowest: 1 is an array. What was shifted out reads as an object, which the
-    /// outermost level of a usable element is.
+    /// One bit a level, the innermost lowest: 1 is an array. The outermost of 129 levels is not among them.
     arrays: u128,
+    outermost_is_array: bool,
     deep: bool,
 }
 
 impl Nesting {
     fn push(&mut self, array: bool) {
         self.depth = self.depth.saturating_add(1);
-        if self.depth > MAX_DEPTH + 1 {
+        if self.depth == 1 {
+            self.outermost_is_array = array;
+        } else if self.depth > MAX_DEPTH + 1 {
             self.deep = true;
         } else {
             self.arrays = self.arrays << 1 | u128::from(array);
@@ -229,7 +231,7 @@ impl Nesting {
         }
         let (mut depth, mut arrays) = (self.depth, self.arrays);
         while depth > 0 {
-            let innermost = arrays & 1 == 1;
+            let innermost = if depth == 1 { self.outermost_is_array } else { arrays & 1 == 1 };
             depth -= 1;
             arrays >>= 1;
             if innermost == array {

@@ -55,7 +55,8 @@ pub struct Http {
     url: Uri,
     /// `mcp.extra_headers`.
     fixed: HeaderMap,
-    client: net::Client,
+    /// Boxed because it is large, and an upstream is moved about.
+    client: Box<net::Client>,
     /// Bound on an answer or an event, in bytes.
     answer_bytes: usize,
     ttl: Duration,
@@ -121,7 +122,7 @@ impl Http {
         Self {
             url: url.uri().clone(),
             fixed: request::fixed_headers(mcp, &log),
-            client: net::Client::new(tls, options),
+            client: Box::new(net::Client::new(tls, options)),
             answer_bytes: limits.answer_bytes,
             ttl: mcp.connection_max_ttl,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
