@@ -14,5 +14,6 @@ mod lab;
 #[path = "lab.rs"]
 mod lab_itself;
 
+mod docs;
 mod house;
 mod interop;
