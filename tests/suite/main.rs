@@ -14,6 +14,18 @@ mod lab;
 #[path = "lab.rs"]
 mod lab_itself;
 
+mod agent;
+mod calls;
+mod cases_f;
+mod cases_g;
+mod cases_h;
+mod cases_i_calls;
+mod cases_i_eras;
+mod cases_i_life;
+mod cases_i_start;
+mod cases_j;
 mod docs;
 mod house;
 mod interop;
+mod kill;
+mod world;
