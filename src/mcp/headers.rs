@@ -6,7 +6,7 @@
 //! cookies. Must never let a value through that could end its header line.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 use super::jsonrpc;
 
@@ -71,8 +71,9 @@ pub fn forwardable(raw: &[(String, Vec<String>)]) -> Result<HeaderMap, HeaderPro
                 return Err(HeaderProblem::TooMany);
             }
             let value = value.trim_matches([' ', '\t']);
-            let value = HeaderValue::from_bytes(value.as_bytes())
+            let mut value = HeaderValue::from_bytes(value.as_bytes())
                 .map_err(|_| HeaderProblem::Value(parsed.clone()))?;
+            value.set_sensitive(is_secret(&parsed));
             all.push((parsed.clone(), value));
         }
     }
@@ -115,6 +116,11 @@ pub fn is_framing(name: &str) -> bool {
             | "http2-settings"
             | "expect"
     ) || name.starts_with("proxy-")
+}
+
+/// Whether a value must not show in debug output, nor stay in a table of HTTP/2 header compression.
+fn is_secret(name: &HeaderName) -> bool {
+    name == AUTHORIZATION || name == "mcp-session-id"
 }
 
 /// `name` is in lower case. An underscore counts as a hyphen, because gateways that pass headers as variables make

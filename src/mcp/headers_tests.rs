@@ -118,3 +118,11 @@ fn number_and_size_of_headers_are_bounded() {
 fn spaces_around_a_value_do_not_travel() {
     assert_eq!(filter(&[("X-A", &[" \tv w "])]).unwrap().get("x-a").unwrap(), "v w");
 }
+
+#[test]
+fn credentials_do_not_show_in_debug_output() {
+    let kept =
+        filter(&[("Authorization", &["Bearer secret"]), ("Mcp-Session-Id", &["secret"]), ("X-A", &["1"])]);
+    let shown = format!("{kept:?}");
+    assert!(!shown.contains("secret") && shown.contains("x-a"), "{shown}");
+}

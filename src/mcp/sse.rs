@@ -122,7 +122,7 @@ impl Parser {
         self.retry
     }
 
-    /// Takes the next bytes of the stream. [`Self::next`] must have returned `None` before.
+    /// Takes the next bytes of the stream. [`Self::event`] must have returned `None` before.
     pub fn push(&mut self, chunk: Bytes) {
         self.chunk = chunk;
     }
@@ -131,7 +131,7 @@ impl Parser {
     ///
     /// # Errors
     /// When a line or an event is larger than the bound. The parser is of no use afterwards.
-    pub fn next(&mut self) -> Result<Option<Bytes>, TooLarge> {
+    pub fn event(&mut self) -> Result<Option<Bytes>, TooLarge> {
         loop {
             if self.after_cr && !self.chunk.is_empty() {
                 self.after_cr = false;

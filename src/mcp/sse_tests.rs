@@ -7,7 +7,7 @@ fn events(pieces: &[&[u8]]) -> (Vec<String>, Parser) {
     let mut out = Vec::new();
     for piece in pieces {
         parser.push(Bytes::copy_from_slice(piece));
-        while let Some(data) = parser.next().unwrap() {
+        while let Some(data) = parser.event().unwrap() {
             out.push(String::from_utf8(data.to_vec()).unwrap());
         }
     }
@@ -119,7 +119,7 @@ fn case_185_a_line_or_event_beyond_the_bound_is_refused_without_being_held() {
         let refused = loop {
             parser.push(Bytes::copy_from_slice(endless.as_bytes()));
             pushed += endless.len();
-            match parser.next() {
+            match parser.event() {
                 Ok(None) => assert!(pushed < 4000, "not refused: {endless}"),
                 Ok(Some(_)) => panic!("no event is complete"),
                 Err(TooLarge) => break pushed,
@@ -132,8 +132,8 @@ fn case_185_a_line_or_event_beyond_the_bound_is_refused_without_being_held() {
     let mut parser = Parser::new(100);
     for _ in 0..1000 {
         parser.push(Bytes::from_static(b": comment\ndata: 0123456789\n\n"));
-        assert_eq!(parser.next().unwrap().unwrap().as_ref(), b"0123456789");
-        assert_eq!(parser.next().unwrap(), None);
+        assert_eq!(parser.event().unwrap().unwrap().as_ref(), b"0123456789");
+        assert_eq!(parser.event().unwrap(), None);
     }
 }
 
@@ -142,7 +142,7 @@ fn a_single_data_line_is_not_copied() {
     let chunk = Bytes::from_static(b"data: {\"a\":1}\n\n");
     let mut parser = Parser::new(100);
     parser.push(chunk.clone());
-    let data = parser.next().unwrap().unwrap();
+    let data = parser.event().unwrap().unwrap();
     assert!(chunk.as_ptr_range().contains(&data.as_ptr()));
 }
 
@@ -169,7 +169,7 @@ proptest! {
             let mut out = Vec::new();
             for piece in pieces {
                 parser.push(Bytes::copy_from_slice(piece));
-                while let Ok(Some(data)) = parser.next() { out.push(data); }
+                while let Ok(Some(data)) = parser.event() { out.push(data); }
             }
             (out, parser.finish(), parser.last_id().cloned(), parser.retry())
         };

@@ -30,6 +30,8 @@ const HTTP2_CONNECTION_WINDOW: u32 = 4 << 20;
 /// pooled HTTP/2 connection to a peer that vanished would otherwise be used until TCP gives up, after many minutes.
 const HTTP2_PING_AFTER: Duration = Duration::from_secs(20);
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a request that an HTTP/2 peer handed back untouched is offered again.
+const HTTP2_OFFERS: u32 = 3;
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -48,6 +50,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<Connector, Body>,
+    http2: bool,
 }
 
 impl Client {
@@ -71,7 +74,7 @@ impl Client {
             .http2_keep_alive_interval(HTTP2_PING_AFTER)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
             .build(Connector::new(&tls, &options));
-        Self { inner }
+        Self { inner, http2: options.http2 }
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -81,6 +84,21 @@ impl Client {
     /// # Errors
     /// When no response came; see [`Error`].
     pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
+        if self.http2 && request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
+            // An HTTP/2 peer that is about to stop hands back what it no longer takes.
+            for _ in 1..HTTP2_OFFERS {
+                match self.send_once(request.clone()).await {
+                    Err(error) if error.untouched => {}
+                    done => return done,
+                }
+                // The connection's task learns that the connection is finished, so that it is not chosen again.
+                tokio::task::yield_now().await;
+            }
+        }
+        self.send_once(request).await
+    }
+
+    async fn send_once(&self, request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
         let taken = Arc::new(AtomicBool::new(false));
         let empty = request.body().is_empty();
         let request =
@@ -125,3 +143,7 @@ impl http_body::Body for Body {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "http2_tests.rs"]
+mod http2_tests;

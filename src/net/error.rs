@@ -66,8 +66,10 @@ pub struct Error {
     pub phase: Phase,
     /// What.
     pub cause: Cause,
-    /// Whether any of the request may have reached the peer.
+    /// Whether any of the request may have reached the peer and been acted upon.
     pub sent: bool,
+    /// The connection or the peer handed the request back untouched: it may be sent again.
+    pub(super) untouched: bool,
     detail: Cow<'static, str>,
 }
 
@@ -75,13 +77,13 @@ impl Error {
     /// A failure before anything of the request was sent. `detail` must not name the peer.
     #[must_use]
     pub fn unsent(phase: Phase, cause: Cause, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { phase, cause, sent: false, detail: detail.into() }
+        Self { phase, cause, sent: false, untouched: false, detail: detail.into() }
     }
 
     /// A failure after the connection stood. `detail` must not name the peer.
     #[must_use]
     pub fn exchange(cause: Cause, sent: bool, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { phase: Phase::Exchange, cause, sent, detail: detail.into() }
+        Self { phase: Phase::Exchange, cause, sent, untouched: false, detail: detail.into() }
     }
 
     /// An I/O error of `phase`, before anything of the request was sent.
@@ -111,11 +113,10 @@ impl Error {
             // The pool gave up: another request was connecting, and failed.
             return Self::unsent(Phase::Connect, Cause::Dial, "the shared connection attempt failed");
         }
-        // Without `connect_info` the connection never became ready for a request. A `canceled` error is how hyper
-        // hands back a request that it did not begin to write, and REFUSED_STREAM is the peer's word that it did
-        // not begin to process one (RFC 9113 section 8.7).
-        let unsent = error.connect_info().is_none() || chain(error).any(is_unprocessed);
-        Self::exchange(cause, handed_over && !unsent, detail)
+        let untouched = chain(error).any(is_untouched);
+        // Without `connect_info` the connection never became ready for a request.
+        let sent = handed_over && !untouched && error.connect_info().is_some();
+        Self { untouched, ..Self::exchange(cause, sent, detail) }
     }
 }
 
@@ -146,13 +147,18 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
     .take(16)
 }
 
-fn is_unprocessed(error: &(dyn StdError + 'static)) -> bool {
+/// Whether the error of a request says that nobody has begun to work on it.
+fn is_untouched(error: &(dyn StdError + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        // How hyper hands back a request that it did not begin to write.
         return error.is_canceled();
     }
-    error
-        .downcast_ref::<h2::Error>()
-        .is_some_and(|e| e.is_reset() && e.is_remote() && e.reason() == Some(h2::Reason::REFUSED_STREAM))
+    // The peer's word that it did not process the stream: REFUSED_STREAM (RFC 9113 section 8.7), and GOAWAY with a
+    // last stream before this one (section 6.8). h2 fails a request with the peer's GOAWAY only in that case, or when
+    // it came before the stream was opened; the streams that the peer still serves go on.
+    error.downcast_ref::<h2::Error>().is_some_and(|e| {
+        e.is_remote() && (e.is_go_away() || (e.is_reset() && e.reason() == Some(h2::Reason::REFUSED_STREAM)))
+    })
 }
 
 type Diagnosis = (Cause, &'static str);

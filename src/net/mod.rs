@@ -1,6 +1,6 @@
 //! The one HTTP client: connects, speaks TLS, sends one request, hands back the response. Worker only.
 //!
-//! Never follows a redirect and never repeats a request that may have reached the peer.
+//! Never follows a redirect, and never repeats a request that the peer may have begun to act upon.
 
 mod address;
 mod body;

@@ -9,20 +9,22 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, Response, Uri};
-use hyper::body::Incoming;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, Uri};
+use hyper::body::{Body as _, Incoming};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::{Failure, Kind};
-use super::{Answer, Call, End, Note, headers};
+use super::{Answer, Call, End, Note};
 use crate::config::types::{HttpUrl, Limits, Mcp};
 use crate::log::Log;
-use crate::net;
+use crate::net::{self, BodyReader};
 
 mod answer;
 mod reply;
+mod request;
+mod rest;
 mod resume;
 mod stream;
 
@@ -37,14 +39,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bound on a DELETE whose command has no deadline.
 const TERMINATE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Stands for an age limit that is too long to be added to a time.
+const UNBOUNDED: Duration = Duration::from_secs(365 * 86_400);
 /// Most bytes of an error body that are looked at.
 const ERROR_BODY_BYTES: usize = 102_400;
 /// Replies to requests of the server that may be under way at a time.
 const MAX_REPLIES: usize = 16;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const JSON_OR_STREAM: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-const PRODUCT: HeaderValue = HeaderValue::from_static(concat!("tunnelward/", env!("CARGO_PKG_VERSION")));
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// One configured server.
@@ -53,11 +55,13 @@ pub struct Http {
     url: Uri,
     /// `mcp.extra_headers`.
     fixed: HeaderMap,
-    client: net::Client,
+    /// Boxed because it is large, and an upstream is moved about.
+    client: Box<net::Client>,
     /// Bound on an answer or an event, in bytes.
     answer_bytes: usize,
     ttl: Duration,
     replies: Arc<Semaphore>,
+    leftovers: rest::Leftovers,
     /// Requests that the server sent in mid-call.
     server_requests: AtomicU64,
     log: Log,
@@ -72,7 +76,8 @@ struct Bound {
 
 impl Bound {
     fn new(deadline: Option<Instant>, own: Duration) -> Self {
-        let own = Instant::now() + own;
+        let now = Instant::now();
+        let own = now.checked_add(own).unwrap_or(now + UNBOUNDED);
         match deadline {
             Some(at) if at <= own => Self { at, is_deadline: true },
             _ => Self { at: own, is_deadline: false },
@@ -116,11 +121,12 @@ impl Http {
         };
         Self {
             url: url.uri().clone(),
-            fixed: fixed_headers(mcp, &log),
-            client: net::Client::new(tls, options),
+            fixed: request::fixed_headers(mcp, &log),
+            client: Box::new(net::Client::new(tls, options)),
             answer_bytes: limits.answer_bytes,
             ttl: mcp.connection_max_ttl,
             replies: Arc::new(Semaphore::new(MAX_REPLIES)),
+            leftovers: rest::Leftovers::new(),
             server_requests: AtomicU64::new(0),
             log,
         }
@@ -175,7 +181,7 @@ impl Http {
             failure: Some(failure),
         };
         match timeout_at(bound.at, self.client.send(request)).await {
-            Ok(Ok(response)) => End::Answer(acknowledged(response)),
+            Ok(Ok(response)) => End::Answer(self.acknowledged(response)),
             Ok(Err(error)) => End::Answer(unreachable(self.unanswered(&error))),
             Err(_) if bound.is_deadline => End::DeadlinePassed,
             Err(_) => End::Answer(unreachable(Failure::timeout(false))),
@@ -194,18 +200,26 @@ impl Http {
             Ok(response) => response,
             Err(error) => return failed(HeaderMap::new(), self.unanswered(&error), id),
         };
-        let headers = head.insert(response.headers().clone()).clone();
-        let code = response.status().as_u16();
+        let headers = head.insert(response.headers().clone());
         if !response.status().is_success() {
             return refused(response, id).await;
         }
-        let outcome = match media(&headers) {
+        let code = response.status().as_u16();
+        let media = media(headers);
+        let outcome = match media {
             Media::Json => self.read_json(response, id).await,
             Media::Stream => self.follow(call, response, notes).await,
             Media::Other => Err(Failure::protocol(Kind::NonProtocolResponse)),
         };
+        let mut headers = head.take().unwrap_or_default();
         match outcome {
-            Ok(body) => answered(code, headers, body),
+            Ok(body) => {
+                // A stream keeps its label; everything else is labelled as what the body is.
+                if media != Media::Stream {
+                    headers.insert(CONTENT_TYPE, JSON);
+                }
+                Answer { code, headers, body: Some(body), failure: None }
+            }
             Err(failure) => failed(headers, failure, id),
         }
     }
@@ -218,7 +232,7 @@ impl Http {
 
     async fn announce(&self, call: &Call) -> Answer {
         match self.client.send(self.post(&call.headers, call.message.raw().clone())).await {
-            Ok(response) if response.status().is_success() => acknowledged(response),
+            Ok(response) if response.status().is_success() => self.acknowledged(response),
             Ok(response) => refused(response, None).await,
             Err(error) => {
                 let failure = self.unanswered(&error);
@@ -231,32 +245,14 @@ impl Http {
         }
     }
 
-    fn post(&self, forwarded: &HeaderMap, body: Bytes) -> Request<Bytes> {
-        let defaults = [(CONTENT_TYPE, JSON), (ACCEPT, JSON_OR_STREAM)];
-        self.build(Method::POST, &defaults, forwarded, body)
-    }
-
-    /// Later layers replace headers of the same name whole: defaults, the operator's, the command's. The encoding of
-    /// the answer is ours to choose, because we read it.
-    fn build(
-        &self,
-        method: Method,
-        defaults: &[(HeaderName, HeaderValue)],
-        forwarded: &HeaderMap,
-        body: Bytes,
-    ) -> Request<Bytes> {
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = self.url.clone();
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, PRODUCT);
-        for (name, value) in defaults {
-            headers.insert(name, value.clone());
+    /// The status is the whole answer; a body is not wanted.
+    fn acknowledged(&self, response: Response<Incoming>) -> Answer {
+        let done = response.body().is_end_stream();
+        let (head, body) = BodyReader::new(response);
+        if !done {
+            self.leftovers.take(body);
         }
-        overlay(headers, &self.fixed);
-        overlay(headers, forwarded);
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        request
+        Answer { code: head.status.as_u16(), headers: head.headers, body: None, failure: None }
     }
 
     /// Logs a request that got no response and classifies it.
@@ -269,62 +265,26 @@ impl Http {
     }
 }
 
-/// The operator's headers without those that only the agent may set.
-fn fixed_headers(mcp: &Mcp, log: &Log) -> HeaderMap {
-    let mut fixed = HeaderMap::new();
-    for (name, value) in &mcp.extra_headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok();
-        let value = HeaderValue::from_str(value.expose()).ok();
-        match name.zip(value) {
-            Some((name, mut value)) if !headers::is_framing(name.as_str()) => {
-                value.set_sensitive(true);
-                fixed.append(name, value);
-            }
-            _ => log.warn(COMPONENT, "a header of mcp.extra_headers cannot be sent", &[]),
-        }
-    }
-    fixed
-}
-
-fn overlay(onto: &mut HeaderMap, over: &HeaderMap) {
-    for name in over.keys() {
-        onto.remove(name);
-        for value in over.get_all(name) {
-            onto.append(name, value.clone());
-        }
-    }
-}
-
-/// An answer of the server's own. `Content-Type` says JSON, which the body is, unless it came in a stream.
-fn answered(code: u16, mut headers: HeaderMap, body: Bytes) -> Answer {
-    if media(&headers) != Media::Stream {
-        headers.insert(CONTENT_TYPE, JSON);
-    }
-    Answer { code, headers, body: Some(body), failure: None }
-}
-
 /// A made-up answer with what the server said in headers, if it said anything.
 fn failed(mut headers: HeaderMap, failure: Failure, id: Option<&str>) -> Answer {
     headers.insert(CONTENT_TYPE, JSON);
     Answer { code: failure.code(), headers, body: Some(failure.body(id)), failure: Some(failure) }
 }
 
-fn acknowledged(response: Response<Incoming>) -> Answer {
-    let (head, _) = response.into_parts();
-    Answer { code: head.status.as_u16(), headers: head.headers, body: None, failure: None }
-}
-
 /// A status other than 2xx: the server's own JSON-RPC error byte for byte, else a failure. `id` is the request's;
 /// `None` for a notification, which has no error of its own.
 async fn refused(response: Response<Incoming>, id: Option<&str>) -> Answer {
     let code = response.status().as_u16();
-    let (headers, kept) = match net::read_body(response, ERROR_BODY_BYTES).await {
+    let (mut headers, kept) = match net::read_body(response, ERROR_BODY_BYTES).await {
         Ok((head, body)) => (head.headers, answer::of_error(&body, id)),
         Err(e) if e.why == net::ReadFailure::TooLarge => (e.parts.headers, Err(Kind::ResponseBodyTooLarge)),
         Err(e) => (e.parts.headers, Err(Kind::ResponseBodyUnreadable)),
     };
     match kept {
-        Ok(body) => answered(code, headers, body),
+        Ok(body) => {
+            headers.insert(CONTENT_TYPE, JSON);
+            Answer { code, headers, body: Some(body), failure: None }
+        }
         Err(kind) => failed(headers, Failure::of_status(code, kind), id),
     }
 }

@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::stream::Reading;
 use super::{COMPONENT, Http, SESSION_ID};
-use crate::mcp::jsonrpc;
+use crate::mcp::jsonrpc::{self, Message};
 
 /// Bound on one reply.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Http {
-    /// Sends the reply in a task of its own; `id` is raw JSON text.
-    pub(super) fn reply(&self, reading: &Reading<'_>, id: &str, method: &str) {
+    /// Sends the reply in a task of its own.
+    pub(super) fn reply(&self, reading: &Reading<'_>, request: &Message) {
+        let id = request.id().unwrap_or("null");
         let count = self.server_requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let known = method == "ping";
+        let known = request.method() == "ping";
         let fields = [("method", if known { "ping" } else { "other" }.into()), ("count", count.into())];
         let Ok(permit) = Arc::clone(&self.replies).try_acquire_owned() else {
             self.log.warn(
@@ -33,7 +33,7 @@ impl Http {
         };
         self.log.info(COMPONENT, "the MCP server sent a request of its own, answered by the agent", &fields);
         let body = if known {
-            Bytes::from(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}"))
+            jsonrpc::result_body(id, "{}")
         } else {
             jsonrpc::error_body(Some(id), -32601, "Method not found", None)
         };

@@ -13,7 +13,7 @@ use crate::mcp::failure::{Failure, Kind};
 use crate::mcp::jsonrpc::{self, Incoming};
 use crate::mcp::sse::Parser;
 use crate::mcp::{Call, Note};
-use crate::net::BodyReader;
+use crate::net::{BodyReader, ReadFailure};
 
 /// What all streams of one call share.
 pub(super) struct Reading<'a> {
@@ -80,20 +80,27 @@ impl Http {
         let mut parser = Parser::new(self.answer_bytes);
         let (_, mut body) = BodyReader::new(response);
         loop {
-            let chunk = body.next().await;
-            let ended = match chunk {
+            let ended = match body.next().await {
                 Ok(Some(chunk)) => {
                     parser.push(chunk);
                     self.drain(reading, &mut parser).await
                 }
                 Ok(None) => Some(self.finish(reading, &mut parser).await),
+                Err(why @ (ReadFailure::BadEncoding | ReadFailure::TooLarge)) => {
+                    Some(Ended::Failed(Failure::from_read(why)))
+                }
                 Err(why) => Some(Ended::Early(Failure::from_read(why))),
             };
             if let Some(retry) = parser.retry() {
                 reading.pace.server_says(retry);
             }
-            if let Some(ended) = ended {
-                return ended;
+            match ended {
+                None => {}
+                Some(ended @ Ended::Answer(_)) => {
+                    self.leftovers.take(body);
+                    return ended;
+                }
+                Some(ended) => return ended,
             }
         }
     }
@@ -101,7 +108,7 @@ impl Http {
     /// Handles every event that is complete.
     async fn drain(&self, reading: &mut Reading<'_>, parser: &mut Parser) -> Option<Ended> {
         loop {
-            let event = parser.next();
+            let event = parser.event();
             if let Some(id) = parser.last_id().filter(|id| Some(*id) != reading.last_id.as_ref()) {
                 reading.last_id = Some(id.clone());
                 reading.pace.progress();
@@ -138,24 +145,22 @@ impl Http {
     /// Takes one message of the server; returns the answer when it is the response to the call.
     async fn event(&self, reading: &mut Reading<'_>, data: Bytes) -> Result<Option<Bytes>, Kind> {
         match answer::read(&data)? {
-            Incoming::Notification { .. } => {
+            Incoming::Notification(_) => {
                 reading.pass_on(data).await;
                 Ok(None)
             }
-            Incoming::Request { id, method } => {
-                self.reply(reading, &id, &method);
+            Incoming::Request(request) => {
+                self.reply(reading, &request);
                 Ok(None)
             }
-            Incoming::Response { .. } => answer::of_success(&data, reading.id()).map(Some),
+            Incoming::Response(response) => {
+                answer::own(&response, reading.call.message.id().unwrap_or_default()).map(Some)
+            }
         }
     }
 }
 
 impl Reading<'_> {
-    fn id(&self) -> &str {
-        self.call.message.id().unwrap_or_default()
-    }
-
     /// Waits for room: a slow reader slows the server, and nothing piles up here. Once nobody wants notes, the
     /// stream is read on for the answer alone.
     async fn pass_on(&mut self, body: Bytes) {

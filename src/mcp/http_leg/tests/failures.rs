@@ -155,15 +155,7 @@ async fn a_name_that_does_not_resolve_is_told_as_such() {
 
 #[tokio::test]
 async fn case_161_an_untrusted_certificate_is_told_as_such() {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .unwrap();
+    let (config, _) = localhost();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -235,4 +227,19 @@ async fn the_age_limit_gives_a_timeout_failure() {
     assert!(!got.failure.unwrap().received);
     let got = the_answer(http.notification(call(NOTIFICATION, &[])).await);
     assert_eq!((got.code, got.failed().as_str()), (502, "timeout/timeout"));
+}
+
+#[tokio::test]
+async fn case_222_neither_the_body_nor_the_log_says_where_the_server_is() {
+    let addr = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (log, lines) = Log::memory();
+    let mut http = http_at(&format!("http://{addr}/secret?token=secret"), |_, _| {});
+    http.log = log;
+    let got = answer_to(&http, call(REQUEST, &[("Authorization", "Bearer secret")])).await;
+    let told = lines.lock().unwrap().join("\n");
+    assert!(told.contains("connection_refused"), "{told}");
+    assert!(
+        !told.contains("secret") && !told.contains("127.0.0.1") && !got.text().contains("secret"),
+        "{told}"
+    );
 }

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::*;
-use crate::mcp::jsonrpc;
+use crate::mcp::{headers, jsonrpc};
 
 mod calls;
 mod failures;
@@ -129,6 +129,14 @@ async fn read_request(stream: &mut TcpStream) -> io::Result<Option<Seen>> {
 }
 
 fn http_at(url: &str, change: impl FnOnce(&mut Mcp, &mut Limits)) -> Http {
+    http_trusting(&rustls::RootCertStore::empty(), url, change)
+}
+
+fn http_trusting(
+    roots: &rustls::RootCertStore,
+    url: &str,
+    change: impl FnOnce(&mut Mcp, &mut Limits),
+) -> Http {
     let mut mcp = Mcp {
         extra_headers: Vec::new(),
         connection_max_ttl: Duration::from_secs(20),
@@ -137,19 +145,30 @@ fn http_at(url: &str, change: impl FnOnce(&mut Mcp, &mut Limits)) -> Http {
     };
     let mut limits = Limits::default();
     change(&mut mcp, &mut limits);
-    let url = HttpUrl::try_from(url.to_string()).unwrap();
-    Http::new(&url, &mcp, &limits, tls(), Log::memory().0)
-}
-
-/// Trusts nobody.
-fn tls() -> Arc<rustls::ClientConfig> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(roots.clone())
         .with_no_client_auth();
-    Arc::new(config)
+    let url = HttpUrl::try_from(url.to_string()).unwrap();
+    Http::new(&url, &mcp, &limits, Arc::new(tls), Log::memory().0)
+}
+
+/// A certificate for localhost, the configuration of a server that shows it, and the roots that trust it.
+fn localhost() -> (rustls::ServerConfig, rustls::RootCertStore) {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certified.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    (config, roots)
 }
 
 /// A whole response with a length.
