@@ -1,7 +1,7 @@
 //! The agent under test, as a real process with a real configuration file.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -193,10 +193,4 @@ pub async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// Where the example binaries are (`lab`).
-pub fn example(name: &str) -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_tunnelward"));
-    binary.parent().unwrap().join("examples").join(name)
 }

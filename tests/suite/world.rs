@@ -111,7 +111,7 @@ impl Plan {
 
 /// The command line of the lab's stdio server.
 pub fn stdio_stub(args: &str) -> String {
-    format!("{} stub-stdio {args}", crate::agent::example("lab").display())
+    format!("{} stub-stdio {args}", crate::lab::program().display())
 }
 
 impl World {
