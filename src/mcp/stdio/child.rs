@@ -1,6 +1,6 @@
 //! One stdio server: the requests it has in flight and the lines that wait for its stdin.
 //!
-//! Callers put lines in and wait at their inbox; the task in [`super::tend`] moves bytes. Nobody waits while the
+//! Callers put lines in and wait at their inbox; the task in [`super::shared::tend`] moves bytes. Nobody waits while the
 //! state is locked.
 
 use std::collections::VecDeque;

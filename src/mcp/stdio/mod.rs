@@ -105,11 +105,11 @@ impl Stdio {
     }
 
     fn with(settings: Settings, events: mpsc::UnboundedSender<StdioEvent>) -> Self {
-        let patience = settings.timing.patience;
+        let timing = settings.timing;
         Self(Arc::new(Shared {
             settings: Arc::new(settings),
             events,
-            children: Mutex::new(Children::new(patience)),
+            children: Mutex::new(Children::new(timing)),
             changed: Notify::new(),
         }))
     }

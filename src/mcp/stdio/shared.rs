@@ -50,7 +50,6 @@ impl Shared {
                 Pick::Wait => {}
             }
             if timeout_at(until, changed).await.is_err() {
-                self.lock().waited_in_vain(era);
                 return Err(Failure::closed(Kind::ConnectionClosed));
             }
         }

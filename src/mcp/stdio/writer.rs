@@ -28,7 +28,8 @@ pub(super) enum Origin {
 
 impl Child {
     /// Writes what waits until that is impossible. A line that has begun is finished before any other, whatever
-    /// becomes of its caller; once nobody waits for it, the child has `stall` to take the rest.
+    /// becomes of its caller; once nobody waits for it, the child has `stall`, at
+    /// most twice, to take something of it.
     pub(super) async fn write(&self, stdin: pipe::Sender) -> Failure {
         loop {
             if !self.has_lines() {
