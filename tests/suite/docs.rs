@@ -21,7 +21,8 @@ fn tests() -> BTreeSet<String> {
                 // Between the attribute and the name there may be other attributes and `async`.
                 for (at, _) in text.match_indices("test]").chain(text.match_indices("test(")) {
                     let rest = text.get(at..).unwrap_or_default();
-                    let name = rest.split_once("fn ").map(|(_, rest)| rest.split('(').next().unwrap_or_default());
+                    let name =
+                        rest.split_once("fn ").map(|(_, rest)| rest.split('(').next().unwrap_or_default());
                     names.extend(name.map(str::to_string));
                 }
             }
