@@ -4,7 +4,8 @@
 //! [`show`] or leaves the value out.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::exit::Exit;
 
@@ -15,7 +16,7 @@ const SHOWN: usize = 96;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file, when it came from one.
-    pub file: Option<PathBuf>,
+    pub file: Option<Arc<Path>>,
     /// Its line there, counted from 1.
     pub line: Option<u64>,
     /// `control_plane.base_url`, `--control-plane.base-url` or `CONTROL_PLANE_BASE_URL`.
@@ -37,9 +38,9 @@ pub struct Problem {
     /// What was expected, or the rule that is broken; many operators search for these texts, so they are stable.
     pub expected: String,
     /// What was found, when that may be told.
-    pub found: Option<String>,
+    pub found: Option<Box<str>>,
     /// How to mend it, where the rule alone does not say it.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// A secret is named correctly and exists, but cannot be read.
     pub unreadable_secret: bool,
 }
@@ -59,14 +60,14 @@ impl Problem {
     /// Adds what was found.
     #[must_use]
     pub fn found(mut self, found: impl Into<String>) -> Self {
-        self.found = Some(found.into());
+        self.found = Some(found.into().into());
         self
     }
 
     /// Adds how to mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 

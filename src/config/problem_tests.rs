@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_problem_is_one_line_with_all_its_parts() {
-    let place = Place { file: Some("/p.yaml".into()), line: Some(3), path: "log.level".into() };
+    let place = Place { file: Some(Path::new("/p.yaml").into()), line: Some(3), path: "log.level".into() };
     let problem = Problem::new(&place, "must be a\nb").found("\"c\"").hint("try d");
     assert_eq!(problem.to_string(), "/p.yaml:3: log.level: must be a b; found \"c\"; try d");
     assert_eq!(Problem::new(&Place::named("--x"), "y").to_string(), "--x: y");

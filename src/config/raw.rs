@@ -4,7 +4,8 @@
 //! this one goes on, reports every key with its path and line, and repeats no value.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::keys;
 use super::problem::{Place, Problem, show};
@@ -15,7 +16,7 @@ use super::tree::{self, Node, Value};
 #[derive(Debug)]
 pub struct File {
     /// Which file.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// What it sets.
     pub values: BTreeMap<&'static str, Node>,
 }
@@ -27,8 +28,8 @@ impl File {
     }
 }
 
-fn place(file: &Path, path: &str, line: u64) -> Place {
-    Place { file: Some(file.to_path_buf()), line: (line > 0).then_some(line), path: path.to_string() }
+fn place(file: &Arc<Path>, path: &str, line: u64) -> Place {
+    Place { file: Some(Arc::clone(file)), line: (line > 0).then_some(line), path: path.to_string() }
 }
 
 /// Reads a file and sorts its settings, with the problems of its keys.
@@ -58,13 +59,15 @@ pub fn parse(path: &Path, text: &str) -> Result<(File, Vec<Problem>), Problem> {
         );
         Problem::new(&Place::named(""), why)
     })?;
-    let mut sorter = Sorter { path, values: BTreeMap::new(), problems: Vec::new() };
+    let path: Arc<Path> = path.into();
+    let mut sorter = Sorter { path: &path, values: BTreeMap::new(), problems: Vec::new() };
     sorter.section("", root);
-    Ok((File { path: path.to_path_buf(), values: sorter.values }, sorter.problems))
+    let Sorter { values, problems, .. } = sorter;
+    Ok((File { path, values }, problems))
 }
 
 struct Sorter<'a> {
-    path: &'a Path,
+    path: &'a Arc<Path>,
     values: BTreeMap<&'static str, Node>,
     problems: Vec<Problem>,
 }

@@ -13,6 +13,7 @@ use http::{Method, Request, StatusCode, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use super::api_error::{self, ApiError};
+use super::failure::Failure;
 use super::{COMPONENT, headers, wire};
 use crate::config::types::{Channel, Worker};
 use crate::log::Log;
@@ -78,46 +79,6 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
-
-/// A request that did not succeed.
-#[derive(Debug)]
-pub enum Failure {
-    /// Its deadline passed; it may have had an effect.
-    Timeout,
-    /// It got no response.
-    Transport(net::Error),
-    /// It got an unexpected one.
-    Status(Box<ApiError>),
-    /// The body of the response could not be read or understood.
-    Body(&'static str),
-    /// It could not be built.
-    Request,
-}
-
-impl Failure {
-    /// The request id of the response, if there was one.
-    #[must_use]
-    pub fn tunnel_request_id(&self) -> Option<&str> {
-        match self {
-            Self::Status(e) => e.tunnel_request_id.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout => f.write_str("deadline passed"),
-            Self::Transport(e) => e.fmt(f),
-            Self::Status(e) => e.fmt(f),
-            Self::Body(why) => f.write_str(why),
-            Self::Request => f.write_str("request is not legal HTTP"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// The record of a tunnel, as far as a client depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]

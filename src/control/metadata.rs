@@ -3,8 +3,7 @@
 //! Nothing waits for it, nothing depends on it, and it is not tried again.
 
 use super::COMPONENT;
-use super::client::{Client, Failure};
-use crate::log::Value;
+use super::client::Client;
 
 /// Fetches the record and logs it, or why it could not be had.
 pub async fn fetch(client: &Client) {
@@ -19,21 +18,6 @@ pub async fn fetch(client: &Client) {
                 ("description", record.description.into()),
             ],
         ),
-        Err(failure) => log.warn(COMPONENT, "tunnel metadata fetch failed", &fields(&failure)),
+        Err(failure) => log.warn(COMPONENT, "tunnel metadata fetch failed", &failure.fields()),
     }
-}
-
-/// What a log line says about a failure.
-pub(super) fn fields(failure: &Failure) -> Vec<(&'static str, Value<'_>)> {
-    let mut fields = vec![("error", Value::show(failure))];
-    if let Failure::Status(e) = failure {
-        fields.push(("status_code", e.status.as_u16().into()));
-        fields.push(("status", Value::show(&e.status)));
-        fields.extend(e.code.as_deref().map(|code| ("error_code", code.into())));
-        if !e.message.is_empty() {
-            fields.push(("error_message", e.message.as_str().into()));
-        }
-        fields.extend(e.mitigation.map(|text| ("mitigation", text.into())));
-    }
-    fields
 }

@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use super::backoff::{self, Backoff};
-use super::client::{Client, Failure, MAX_LIMIT, Polled};
-use super::{COMPONENT, metadata, random};
+use super::client::{Client, MAX_LIMIT, Polled};
+use super::failure::Failure;
+use super::{COMPONENT, random};
 use crate::config::types::Channel;
 
 /// The longest reason that is given, in bytes.
@@ -98,12 +99,8 @@ impl Poller {
     fn failed(&mut self, failure: &Failure, timeout: Duration, rescued: Option<Polled>) -> Turn {
         let class = classify(failure);
         let pace = if class == Class::Refused { backoff::Class::Refused } else { backoff::Class::Ordinary };
-        let retry_after = match failure {
-            Failure::Status(e) => e.retry_after,
-            _ => None,
-        };
-        let wait = self.backoff.next(pace, retry_after, random::up_to);
-        let mut fields = metadata::fields(failure);
+        let wait = self.backoff.next(pace, failure.retry_after(), random::up_to);
+        let mut fields = failure.fields();
         fields.push(("retry_in_ms", wait.as_millis().into()));
         fields
             .push(("tunnel_request_id", failure.tunnel_request_id().unwrap_or("missing_request_id").into()));
@@ -122,11 +119,11 @@ impl Poller {
     }
 }
 
-const fn classify(failure: &Failure) -> Class {
+fn classify(failure: &Failure) -> Class {
     match failure {
         Failure::Timeout => Class::Timeout,
         Failure::Transport(_) | Failure::Request => Class::Transport,
-        Failure::Status(e) if e.status.as_u16() == 401 || e.status.as_u16() == 403 => Class::Refused,
+        Failure::Status(e) if e.is_refused() => Class::Refused,
         Failure::Status(_) => Class::Status,
         Failure::Body(_) => Class::Body,
     }

@@ -100,6 +100,20 @@ async fn case_059_a_timeout_is_logged_as_one_and_the_next_poll_occurs() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_waited_out_longer_than_an_outage() {
+    for (code, refused) in [(401, true), (403, true), (500, false)] {
+        let (_plane, mut poller, _) = poller(vec![answer(code, "", ""); 24]).await;
+        let mut longest = Duration::ZERO;
+        for _ in 0..24 {
+            longest = longest.max(failed(poller.next(5, SECOND, None).await).wait);
+        }
+        // Seventeen of them have a bound of 25 to 60 s.
+        assert_eq!(longest > 10 * SECOND, refused, "{code}: {longest:?}");
+        assert!(longest <= 60 * SECOND);
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_is_closed_or_refused_is_a_failure() {
     let (plane, mut poller, _) = poller(vec![vec![Step::Close]]).await;
     let trouble = failed(poller.next(5, SECOND, None).await);

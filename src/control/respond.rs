@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use super::backoff::{Backoff, Class};
 use super::body::{self, Invalid};
-use super::client::{Client, Failure};
-use super::{COMPONENT, metadata, random};
+use super::client::Client;
+use super::failure::Failure;
+use super::{COMPONENT, random};
 
 pub use super::body::{RespType, Response};
 
@@ -143,8 +144,7 @@ impl Responder {
                     _ => {}
                 }
             }
-            let retry_after = retry_after(&failure);
-            let wait = backoff.next(Class::Ordinary, retry_after, random::up_to);
+            let wait = backoff.next(Class::Ordinary, failure.retry_after(), random::up_to);
             let is_late = Instant::now() + wait >= until;
             let again = may_repeat(&failure, rule);
             if is_late && deadline.is_some() && (again || Instant::now() >= until) {
@@ -160,7 +160,7 @@ impl Responder {
     }
 
     fn say(&self, response: &Response<'_>, failure: &Failure, message: &'static str) {
-        let mut fields = metadata::fields(failure);
+        let mut fields = failure.fields();
         fields.push(("request_id", response.request_id.into()));
         fields.push(("resp_type", response.resp_type.name().into()));
         fields
@@ -182,13 +182,6 @@ fn pack(response: &Response<'_>) -> Result<Parcel, Invalid> {
     // A diagnostic that is not a legal header value is not worth losing the answer.
     let client_request_id = response.client_request_id.and_then(|id| HeaderValue::from_str(id).ok());
     Ok(Parcel { body: body::write(response)?, shard_token, client_request_id })
-}
-
-fn retry_after(failure: &Failure) -> Option<Duration> {
-    match failure {
-        Failure::Status(e) => e.retry_after,
-        _ => None,
-    }
 }
 
 const fn may_repeat(failure: &Failure, rule: Rule) -> bool {

@@ -83,7 +83,7 @@ impl Dispatch {
             held: self.lanes.hold(command.size),
         };
         match self.routed(&job, &command.kind, &command.headers) {
-            Err(reply) => self.reply(job, reply),
+            Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
                 let ask = ask_for(&mut job, &forward, &self.asked);
                 let asked = Asked { job, forward, waiting };
@@ -99,23 +99,25 @@ impl Dispatch {
         job: &Job,
         kind: &Kind,
         fields: &[(String, Vec<String>)],
-    ) -> Result<(Forward, Waiting), Reply> {
+    ) -> Result<(Forward, Waiting), Box<Reply>> {
         let message = match kind {
-            Kind::Jsonrpc(raw) => Some(jsonrpc::parse(raw).map_err(|invalid| answers::invalid(&invalid))?),
+            Kind::Jsonrpc(raw) => {
+                Some(jsonrpc::parse(raw).map_err(|invalid| Box::new(answers::invalid(&invalid)))?)
+            }
             Kind::OauthDiscovery | Kind::SessionTermination => None,
         };
         if let Some(reply) = answers::not_built(&job.channel, kind, message.as_ref()) {
-            return Err(reply);
+            return Err(Box::new(reply));
         }
         let lane = self.lanes.get(&job.channel).filter(|_| !matches!(kind, Kind::OauthDiscovery));
         let Some(lane) = lane else {
             let fields = [("channel", (&job.channel).into()), ("request_id", (&job.request_id).into())];
             self.log.warn("dispatcher", "command for an unsupported channel", &fields);
-            return Err(answers::unsupported_channel(&job.channel, kind, message.as_ref()));
+            return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
-        let headers: HeaderMap =
-            headers::forwardable(fields).map_err(|problem| answers::bad_headers(id, kind, &problem))?;
+        let headers: HeaderMap = headers::forwardable(fields)
+            .map_err(|problem| Box::new(answers::bad_headers(id, kind, &problem)))?;
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {

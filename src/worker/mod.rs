@@ -104,6 +104,7 @@ async fn serve(socket: OwnedFd) -> Result<(), StartError> {
         drain: house.drain.clone(),
         link: link.clone(),
         timeout: config.control.poll_timeout,
+        log: log.clone(),
     };
     let drain = house.drain.clone();
     let finished = tokio::spawn(async move {

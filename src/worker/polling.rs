@@ -11,6 +11,7 @@ use super::lane::Lanes;
 use super::link::Link;
 use crate::control::poll::{Poller, Turn};
 use crate::ipc::msg::FromWorker;
+use crate::log::Log;
 
 /// What the first poll asks for, so that readiness is known soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,11 +33,19 @@ pub struct Polling {
     pub link: Link,
     /// The configured poll timeout.
     pub timeout: Duration,
+    /// Told when it begins and ends.
+    pub log: Log,
 }
 
 impl Polling {
     /// Polls until the drain order. Returns when no poll is outstanding and none will be sent.
     pub async fn run(mut self) {
+        self.log.info("controlplane", "poller started", &[]);
+        self.poll().await;
+        self.log.info("controlplane", "poller stopped", &[]);
+    }
+
+    async fn poll(&mut self) {
         let mut first = true;
         let mut healthy = false;
         while !self.drain.ordered() {

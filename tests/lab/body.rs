@@ -1,8 +1,8 @@
 //! What a lab server answers: an exact [`Reply`] made of [`Part`]s, and the response [`Body`] that plays it.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use super::server::Line;
+use super::line::Line;
 
 /// How long bytes already given to the connection get to leave before it is cut.
 const FLUSH: Duration = Duration::from_millis(25);
@@ -31,6 +31,8 @@ pub enum Part {
     Cut,
     /// Resets the connection (RST) after what came before has left.
     Reset,
+    /// Breaks the body off: RST_STREAM on HTTP/2, on HTTP/1.1 the end of the connection.
+    Fail,
     /// Sends nothing for ever.
     Hang,
 }
@@ -198,12 +200,12 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let (parts, sleep, line) = match &mut self.0 {
             Kind::Full(bytes) => return Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Kind::Channel(receiver) => return receiver.poll_recv(cx).map(|b| b.map(|b| Ok(Frame::data(b)))),
@@ -213,6 +215,9 @@ impl http_body::Body for Body {
             if let Some(timer) = sleep {
                 std::task::ready!(timer.as_mut().poll(cx));
                 *sleep = None;
+                if let Some(Part::Fail) = parts.front() {
+                    return Poll::Ready(Some(Err(io::Error::other("told to fail"))));
+                }
                 if let Some(end @ (Part::Cut | Part::Reset)) = parts.front() {
                     line.cut(matches!(end, Part::Reset));
                     return Poll::Pending;

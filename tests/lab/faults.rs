@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 
 use super::body::{Body, Part, Reply};
-use super::server::Line;
+use super::line::Line;
 
 /// The body of a fault that names a status and no body.
 const FAULT_BODY: &str =

@@ -1,4 +1,13 @@
-//! The lab as a command: `lab serve`, `lab stub`, `lab stub-stdio`, `lab load`.
+//! The lab as a command, for people who want to try the agent without an account, and for scripts.
+//!
+//! - `lab serve [--tls] [--h2] [--client-ca]`: a control plane with its hosted MCP endpoint, and an MCP stub.
+//! - `lab stub [--tls] [--h2]`: the stub alone. `lab stub-stdio …`: the stub over standard input and output.
+//! - `lab load --url <hosted endpoint> --calls N --concurrency C [--pid name=pid]…`: calls, latency, CPU seconds.
+//!
+//! Each prints one JSON line that says where things are. Faults: `POST {lab}/lab/faults` with a JSON object whose members
+//! are those of `faults::Fault`, for example `{"on":"poll","status":503,"retry_after":"2","times":3}`; `DELETE` forgets
+//! them. `GET {lab}/lab/state`, `/lab/responses` and `/lab/violations` tell what happened, and the body of
+//! `POST {lab}/lab/commands` is queued as it is.
 
 #![allow(
     clippy::unwrap_used,
@@ -54,6 +63,9 @@ struct Serve {
     /// where ca.pem, api-key and the client certificate are written (default: a new directory below the temporary one)
     #[argh(option)]
     dir: Option<PathBuf>,
+    /// do not end with standard input, only by SIGTERM
+    #[argh(switch)]
+    stay: bool,
     /// a path in front of the control plane's endpoints
     #[argh(option, default = "String::new()")]
     prefix: String,
@@ -72,12 +84,16 @@ struct StubCommand {
     /// offer HTTP/2 too
     #[argh(switch)]
     h2: bool,
+    /// do not end with standard input, only by SIGTERM
+    #[argh(switch)]
+    stay: bool,
     /// where stub-ca.pem is written
     #[argh(option)]
     dir: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
+    let inherited = stdio::open_descriptors();
     let lab: Lab = argh::from_env();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -86,7 +102,7 @@ fn main() -> ExitCode {
     let result = match lab.command {
         Command::Serve(options) => runtime.block_on(serve(options)).map(|()| 0),
         Command::Stub(options) => runtime.block_on(stub(options)).map(|()| 0),
-        Command::StubStdio(options) => runtime.block_on(stdio::run(options)),
+        Command::StubStdio(options) => runtime.block_on(stdio::run(options, inherited)),
         Command::Load(options) => runtime.block_on(load::run(options)).map(|()| 0),
     };
     // A read of standard input may still be waiting on a thread of its own.
@@ -114,8 +130,8 @@ fn say(line: &serde_json::Value) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Returns at the end of standard input or at SIGTERM.
-async fn until_told() -> std::io::Result<()> {
+/// Returns at SIGTERM, SIGINT, or (unless told to stay) at the end of standard input.
+async fn until_told(stay: bool) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -124,7 +140,7 @@ async fn until_told() -> std::io::Result<()> {
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
-        _ = tokio::io::copy(&mut input, &mut sink) => {}
+        _ = tokio::io::copy(&mut input, &mut sink), if !stay => {}
     }
     Ok(())
 }
@@ -161,7 +177,7 @@ async fn serve(options: Serve) -> std::io::Result<()> {
         line["client_key"] = json!(key);
     }
     say(&line)?;
-    until_told().await
+    until_told(options.stay).await
 }
 
 async fn stub(options: StubCommand) -> std::io::Result<()> {
@@ -175,5 +191,5 @@ async fn stub(options: StubCommand) -> std::io::Result<()> {
         line["ca"] = json!(path);
     }
     say(&line)?;
-    until_told().await
+    until_told(options.stay).await
 }

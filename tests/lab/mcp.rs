@@ -61,10 +61,6 @@ pub fn error(id: &str, code: i64, message: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{}}}}}"#, Value::from(message))
 }
 
-fn text_result(raw: &str) -> String {
-    format!(r#"{{"content":[{{"type":"text","text":{raw}}}]}}"#)
-}
-
 /// Answers one message given as text.
 pub fn answer(text: &str) -> Steps {
     let Ok(message) = serde_json::from_str::<Message<'_>>(text) else {
@@ -75,14 +71,20 @@ pub fn answer(text: &str) -> Steps {
     };
     let params = message.params.map_or("{}", RawValue::get);
     let now = |body: String| Steps::Answer(Duration::ZERO, body);
+    let modern = params.contains("io.modelcontextprotocol/protocolVersion");
+    let list = |body: &str| {
+        // Since 2026-07-28 every result says what it is, and lists say how long they keep.
+        let more = r#"{"resultType":"complete","ttlMs":60000,"cacheScope":"public","#;
+        result(id, &if modern { body.replacen('{', more, 1) } else { body.to_owned() })
+    };
     match method.as_str() {
         "initialize" => now(result(id, &initialize(params))),
         "server/discover" => now(result(id, DISCOVER)),
         "ping" => now(result(id, "{}")),
-        "tools/list" => now(result(id, TOOLS)),
-        "resources/list" => now(result(id, r#"{"resources":[]}"#)),
-        "prompts/list" => now(result(id, r#"{"prompts":[]}"#)),
-        "tools/call" => call(id, params),
+        "tools/list" => now(list(TOOLS)),
+        "resources/list" => now(list(r#"{"resources":[]}"#)),
+        "prompts/list" => now(list(r#"{"prompts":[]}"#)),
+        "tools/call" => call(id, params, modern),
         _ => now(error(id, -32601, "Method not found")),
     }
 }
@@ -107,7 +109,11 @@ fn initialize(params: &str) -> String {
     )
 }
 
-fn call(id: &str, params: &str) -> Steps {
+fn call(id: &str, params: &str, modern: bool) -> Steps {
+    let text_result = |raw: &str| {
+        let kind = if modern { r#""resultType":"complete","# } else { "" };
+        format!(r#"{{{kind}"content":[{{"type":"text","text":{raw}}}]}}"#)
+    };
     let parsed: CallParams<'_> = serde_json::from_str(params).unwrap_or_default();
     let raw = parsed.arguments.map_or("{}", RawValue::get);
     if parsed.name == "echo" {

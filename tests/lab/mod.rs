@@ -34,6 +34,7 @@ pub mod check;
 pub mod command;
 pub mod faults;
 pub mod hosted;
+pub mod line;
 pub mod mcp;
 pub mod pki;
 pub mod plane;

@@ -192,13 +192,14 @@ impl ControlPlane {
         self.state.lock().queued()
     }
 
-    /// Waits for the first terminal response to a command; `None` when none arrives in time.
+    /// Waits for the terminal response that took effect (attempts that a fault refused do not count); `None` when
+    /// none arrives in time.
     pub async fn try_wait_for_response(&self, request_id: &str, timeout: Duration) -> Option<ResponseRecord> {
-        let found = |r: &&ResponseRecord| r.request_id == request_id && r.is_terminal();
+        let found = |r: &&ResponseRecord| r.request_id == request_id && r.is_terminal() && r.accepted;
         self.state.wait_for(timeout, |inner| inner.responses.iter().find(found).cloned()).await
     }
 
-    /// Waits for the first terminal response to a command; panics when none arrives in time.
+    /// The same, but panics when none arrives in time.
     pub async fn wait_for_response(&self, request_id: &str, timeout: Duration) -> ResponseRecord {
         match self.try_wait_for_response(request_id, timeout).await {
             Some(record) => record,
@@ -254,6 +255,11 @@ impl ControlPlane {
     /// Comes back on the same port after [`Self::go_down`].
     pub async fn come_back(&mut self) {
         self.server = serve(&self.state, self.listen.clone()).await;
+    }
+
+    /// Ends every connection of agents politely (GOAWAY); the listener stays.
+    pub fn retire_connections(&self) {
+        self.server.retire_all();
     }
 
     /// Cuts every connection of agents; the listener stays.

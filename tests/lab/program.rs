@@ -19,6 +19,12 @@ pub fn program() -> PathBuf {
             if own.components().any(|c| c.as_os_str() == "release") {
                 build.arg("--release");
             }
+            // target/<triple>/debug/deps/suite, when a target was named.
+            let triple =
+                own.ancestors().nth(3).and_then(|dir| dir.file_name()).and_then(|name| name.to_str());
+            if let Some(triple) = triple.filter(|name| name.contains("-linux-")) {
+                build.args(["--target", triple]);
+            }
             let _ = build.status();
         }
         assert!(path.exists(), "{} is missing: cargo build --example lab", path.display());

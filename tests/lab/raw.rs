@@ -103,7 +103,7 @@ async fn converse(
                 }
                 Part::Wait(time) => tokio::time::sleep(time).await,
                 Part::Hang => std::future::pending().await,
-                Part::Cut => return None,
+                Part::Cut | Part::Fail => return None,
                 Part::Reset => {
                     stream.set_zero_linger().ok()?;
                     return None;

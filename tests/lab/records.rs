@@ -69,6 +69,8 @@ pub struct ResponseRecord {
     pub resp_json: Option<String>,
     /// The status the lab answered with; 0 when the connection was cut instead.
     pub status: u16,
+    /// Whether it took effect, even if its answer was then lost to a fault.
+    pub accepted: bool,
 }
 
 impl ResponseRecord {

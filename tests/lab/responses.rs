@@ -42,6 +42,7 @@ pub async fn respond(
         resp_headers: payload.resp_headers.clone(),
         resp_json: payload.resp_json.map(|r| r.get().to_owned()),
         status: 0,
+        accepted: false,
         seen,
     };
     let (status, number) = judge(state, &payload, record, arrived, processes);
@@ -77,8 +78,12 @@ fn judge(
             wrong.push(format!("response {id}: shard token is {token:?}"));
         }
         Some(p) if p.done => status = 404,
+        Some(p) if check::is_late(&p.expected, p.delivered, arrived) => {
+            status = 404;
+            wrong.push(format!("response {id}: posted long after the response deadline"));
+        }
         Some(p) => {
-            wrong = check::response(payload, &record.seen.headers, &p.expected, p.delivered, arrived);
+            wrong = check::response(payload, &record.seen.headers, &p.expected);
             if processes {
                 record.status = 200;
                 // A caller of the hosted endpoint that is gone no longer waits for this request.
@@ -86,6 +91,7 @@ fn judge(
                 if over {
                     status = 404;
                 }
+                record.accepted = !over;
                 over |= record.is_terminal();
             }
         }

@@ -4,20 +4,18 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 
 use super::body::Body;
+use super::line::{Line, Plug};
 
 /// How a server listens.
 #[derive(Clone, Default)]
@@ -28,18 +26,6 @@ pub struct Listen {
     pub http2: bool,
     /// A fixed port; 0 takes any.
     pub port: u16,
-}
-
-/// Cuts the connection it belongs to.
-#[derive(Clone, Debug, Default)]
-pub struct Line(Arc<(Notify, AtomicBool)>);
-
-impl Line {
-    /// Ends the connection now: with RST when `reset`, otherwise with FIN. Bytes not yet sent are lost.
-    pub fn cut(&self, reset: bool) {
-        self.0.1.store(reset, Ordering::Relaxed);
-        self.0.0.notify_one();
-    }
 }
 
 /// One accepted connection.
@@ -154,6 +140,13 @@ impl Server {
         }
     }
 
+    /// Ends every open connection politely, as before a restart of a front end.
+    pub fn retire_all(&self) {
+        for (_, line) in self.shared.lines.lock().unwrap().iter() {
+            line.retire();
+        }
+    }
+
     /// Closes the listener and cuts every connection, as a killed process would.
     pub fn stop(&self) {
         self.task.abort();
@@ -175,10 +168,10 @@ where
         let (listen, shared, service) = (listen.clone(), shared.clone(), service.clone());
         tokio::spawn(async move {
             shared.open.fetch_add(1, Ordering::Relaxed);
-            let plug = Plug { stream, line: line.clone() };
+            let plug = Plug::new(stream, line.clone());
             tokio::select! {
                 biased;
-                () = line.0.0.notified() => {}
+                () = line.told_to_end() => {}
                 () = converse(plug, &listen, &shared, number, line.clone(), service) => {}
             }
             shared.open.fetch_sub(1, Ordering::Relaxed);
@@ -214,7 +207,7 @@ where
     S: Fn(Request<Incoming>, Arc<Conn>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Response<Body>>> + Send + 'static,
 {
-    let conn = Arc::new(conn);
+    let (line, conn) = (conn.line.clone(), Arc::new(conn));
     {
         let mut seen = shared.seen.lock().unwrap();
         if seen.len() < 10_000 {
@@ -235,55 +228,12 @@ where
     if !http2 {
         builder = builder.http1_only();
     }
-    let _ = builder.serve_connection(TokioIo::new(io), service).await;
-}
-
-/// A TCP stream that is reset instead of closed when its line says so.
-struct Plug {
-    stream: TcpStream,
-    line: Line,
-}
-
-impl Drop for Plug {
-    fn drop(&mut self) {
-        if self.line.0.1.load(Ordering::Relaxed) {
-            let _ = self.stream.set_zero_linger();
-        }
+    let connection = builder.serve_connection(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        biased;
+        () = line.told_to_retire() => connection.as_mut().graceful_shutdown(),
+        _ = connection.as_mut() => return,
     }
-}
-
-impl AsyncRead for Plug {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Plug {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+    let _ = connection.await;
 }

@@ -1,6 +1,6 @@
 //! The MCP stub over standard input and output: the tools of [`crate::lab::mcp`], and misbehaviours chosen by flags.
 //!
-//! Besides the common tools it knows `env{}` (its environment), `fds{}` (its open descriptors), `cwd{}` and `pid{}`.
+//! Besides the common tools it knows `env{}` (its environment), `fds{}` (the descriptors it was started with), `cwd{}` and `pid{}`.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -21,18 +21,35 @@ enum Out {
 
 struct Stub {
     options: Options,
+    inherited: String,
     out: mpsc::UnboundedSender<Out>,
     asked: Mutex<HashMap<String, oneshot::Sender<String>>>,
     era: Mutex<Option<bool>>,
 }
 
+/// Number and target of every open descriptor, one a line. Must run before the runtime opens its own.
+pub fn open_descriptors() -> String {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return String::new() };
+    let known = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name(), std::fs::read_link(entry.path()).ok()?)));
+    let lines = known.map(|(number, target)| format!("{} {}\n", number.to_string_lossy(), target.display()));
+    // The directory that is being read shows itself.
+    lines.filter(|line| !line.contains("/proc/")).collect()
+}
+
 /// Serves until standard input ends; the exit code.
-pub async fn run(options: Options) -> std::io::Result<u8> {
+pub async fn run(options: Options, inherited: String) -> std::io::Result<u8> {
     use tokio::signal::unix::{SignalKind, signal};
     let (out, lines) = mpsc::unbounded_channel();
     let writer = tokio::spawn(write(lines, options.partial));
-    let stub =
-        Arc::new(Stub { options: options.clone(), out, asked: Mutex::default(), era: Mutex::default() });
+    let stub = Arc::new(Stub {
+        options: options.clone(),
+        inherited,
+        out,
+        asked: Mutex::default(),
+        era: Mutex::default(),
+    });
     if options.exit_now {
         return Ok(options.exit_code);
     }
@@ -129,7 +146,7 @@ impl Stub {
         if let Some(refusal) = self.wrong_era(&id, method, text) {
             return self.say(refusal);
         }
-        if let Some(answer) = own_tool(&id, method, text) {
+        if let Some(answer) = own_tool(&id, method, text, &self.inherited) {
             return self.reply(&id, answer);
         }
         if let (Some(ask), "tools/call") = (&self.options.ask, method) {
@@ -139,7 +156,9 @@ impl Stub {
         match mcp::answer(text) {
             Steps::Accepted | Steps::Silent => {}
             Steps::Answer(pause, answer) => {
-                tokio::time::sleep(pause).await;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
                 self.reply(&id, answer);
             }
             Steps::Stream { notes, interval, answer } => {
@@ -205,7 +224,7 @@ impl Stub {
     }
 }
 
-fn own_tool(id: &str, method: &str, text: &str) -> Option<String> {
+fn own_tool(id: &str, method: &str, text: &str, inherited: &str) -> Option<String> {
     if method != "tools/call" {
         return None;
     }
@@ -214,12 +233,7 @@ fn own_tool(id: &str, method: &str, text: &str) -> Option<String> {
         "env" => std::env::vars_os()
             .map(|(k, v)| format!("{}={}\n", k.to_string_lossy(), v.to_string_lossy()))
             .collect::<String>(),
-        "fds" => std::fs::read_dir("/proc/self/fd")
-            .ok()?
-            .flatten()
-            .filter_map(|entry| Some((entry.file_name(), std::fs::read_link(entry.path()).ok()?)))
-            .map(|(fd, target)| format!("{} {}\n", fd.to_string_lossy(), target.display()))
-            .collect(),
+        "fds" => inherited.to_owned(),
         "cwd" => std::env::current_dir().ok()?.display().to_string(),
         "pid" => std::process::id().to_string(),
         _ => return None,

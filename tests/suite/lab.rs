@@ -10,8 +10,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
 use crate::lab::mcp::{self, Steps};
-use crate::lab::{Command, ControlPlane, Drip, Fault, On, Options, Reply};
+use crate::lab::{Command, ControlPlane, Options};
 
+#[path = "lab_faults.rs"]
+mod faults;
 #[path = "lab_stub.rs"]
 mod stub;
 
@@ -290,72 +292,4 @@ async fn departures_from_the_contract_are_noted() {
     assert_eq!(post(&plane, "shard-r9", &terminal("r9", good)).await, 404);
     assert_eq!(plane.responses_for("r1").iter().map(|r| r.status).collect::<Vec<_>>(), [401, 200, 404]);
     assert_eq!(plane.wait_for_response("r1", SOON).await.rpc()["result"], json!({}));
-}
-
-#[tokio::test]
-async fn faults_hit_the_requests_they_are_for() {
-    let plane = ControlPlane::start(Options::default()).await;
-    let fault = r#"{"on":"poll","status":429,"retry_after":"7","times":2}"#;
-    let set = Request::post("/");
-    assert_eq!(send(&format!("{}/lab/faults", plane.lab_url()), set, fault).await.0.status, 200);
-    let url = poll_url(&plane, "limit=1&timeout_ms=50");
-    for _ in 0..2 {
-        let (head, _, _) = send(&url, agent(&plane, "GET"), "").await;
-        assert_eq!((head.status.as_u16(), &head.headers["retry-after"]), (429, &"7".parse().unwrap()));
-    }
-    assert_eq!(poll(&plane, "limit=1&timeout_ms=50").await.0, 204);
-
-    plane.fault(Fault { redirect: Some("http://127.0.0.1:1/".into()), ..Fault::on(On::Poll) });
-    let (head, _, _) = send(&url, agent(&plane, "GET"), "").await;
-    assert_eq!(
-        (head.status.as_u16(), &head.headers["location"]),
-        (307, &"http://127.0.0.1:1/".parse().unwrap())
-    );
-
-    plane.fault(Fault { cut: true, ..Fault::on(On::Poll) });
-    assert!(open(&url, agent(&plane, "GET"), "").await.is_err());
-    plane.fault(Fault { cut: true, reset: true, ..Fault::on(On::Any) });
-    assert!(open(&url, agent(&plane, "GET"), "").await.is_err());
-
-    plane.serve_poll_raw(Reply::json(200, "{\"commands\":[").header("x-test", "1"));
-    let (head, body, _) = send(&url, agent(&plane, "GET"), "").await;
-    assert_eq!((&head.headers["x-test"], &body[..]), (&"1".parse().unwrap(), &b"{\"commands\":["[..]));
-    plane.assert_clean();
-}
-
-#[tokio::test]
-async fn faults_spoil_the_body_of_a_poll() {
-    let plane = ControlPlane::start(Options::default()).await;
-    let url = poll_url(&plane, "limit=1&timeout_ms=50");
-    let spoil = |fault: Fault| {
-        plane.enqueue(Command::call("r1", "1", "ping", "{}"));
-        plane.fault(fault);
-        send(&url, agent(&plane, "GET"), "")
-    };
-    let (_, body, whole) = spoil(Fault { cut_after: Some(20), ..Fault::on(On::Poll) }).await;
-    assert_eq!((body.len(), whole), (20, false));
-    let (_, body, whole) = spoil(Fault { truncate: Some(20), ..Fault::on(On::Poll) }).await;
-    assert_eq!((body.len(), whole), (20, true));
-    let (head, _, whole) = spoil(Fault { content_length: Some(9999), ..Fault::on(On::Poll) }).await;
-    assert_eq!((&head.headers["content-length"], whole), (&"9999".parse().unwrap(), false));
-    let (_, body, _) = spoil(Fault { duplicate: true, ..Fault::on(On::Poll) }).await;
-    assert_eq!(String::from_utf8_lossy(&body).matches("\"r1\"").count(), 2);
-    let (_, body, _) = spoil(Fault { redeliver: true, ..Fault::on(On::Poll) }).await;
-    assert_eq!(body, send(&url, agent(&plane, "GET"), "").await.1);
-    let began = Instant::now();
-    spoil(Fault { drip: Some(Drip { bytes: 50, every_ms: 20 }), ..Fault::on(On::Poll) }).await;
-    assert!(began.elapsed() >= Duration::from_millis(40));
-    let (head, body, _) = spoil(Fault { gzip: true, ..Fault::on(On::Poll) }).await;
-    assert_eq!(head.headers["content-encoding"], "gzip");
-    assert!(inflate(&body).starts_with(b"{\"commands\":["));
-    let (_, body, _) = spoil(Fault { gzip_bomb: Some(8 << 20), ..Fault::on(On::Poll) }).await;
-    assert!(body.len() < 64 << 10);
-    assert_eq!(inflate(&body), vec![b' '; 8 << 20]);
-}
-
-fn inflate(body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(body), &mut out)
-        .expect("one whole gzip member");
-    out
 }

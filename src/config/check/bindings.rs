@@ -13,6 +13,9 @@ const MEMBERS: [&str; 7] =
 /// Members whose part is not built.
 const UNBUILT: [&str; 4] = ["unix_socket", "http_proxy", "client_cert", "client_key"];
 
+/// Takes a line apart into members of the file, or says what is wrong with it.
+pub type Line = fn(&str) -> Result<Vec<(&'static str, String)>, String>;
+
 /// One entry: its own place, and its members.
 pub struct Entry {
     pub place: Place,
@@ -59,12 +62,7 @@ impl Entry {
 }
 
 /// The entries of a list setting: maps in the file, lines in flags and environment, which `line` takes apart.
-pub fn entries(
-    s: &mut Sources<'_>,
-    key: &Key,
-    members: &[&str],
-    line: fn(&str) -> Result<Vec<(&'static str, String)>, String>,
-) -> Vec<Entry> {
+pub fn entries(s: &mut Sources<'_>, key: &Key, members: &[&str], line: Line) -> Vec<Entry> {
     let mut found = Vec::new();
     if s.flag(key).is_some() || s.env(key).is_some() {
         for item in s.many(key, &['\n']).unwrap_or_default() {

@@ -155,15 +155,14 @@ pub fn control(
 /// A value that may be a reference in the file, but not in a flag or variable.
 fn referable(s: &mut Sources<'_>, key: &keys::Key) -> Option<Result<Given, ()>> {
     let mut given = s.one(key)?;
-    if given.layer == Layer::File {
-        if let Some(reference) = Reference::parse(given.text.expose(), Spelling::AnyCase) {
-            match reference.resolve(s.host, &given.place, key.yaml) {
-                Ok(text) => given.text = text,
-                Err(problem) => {
-                    s.refuse(problem);
-                    return Some(Err(()));
-                }
-            }
+    let reference = Reference::parse(given.text.expose(), Spelling::AnyCase);
+    match reference.filter(|_| given.layer == Layer::File).map(|r| r.resolve(s.host, &given.place, key.yaml))
+    {
+        None => {}
+        Some(Ok(text)) => given.text = text,
+        Some(Err(problem)) => {
+            s.refuse(problem);
+            return Some(Err(()));
         }
     }
     Some(Ok(given))
@@ -279,14 +278,11 @@ fn poll_times(s: &mut Sources<'_>) -> (Duration, Duration) {
 fn max_inflight(s: &mut Sources<'_>) -> usize {
     const DEFAULT: usize = 20;
     let key = &keys::MAX_INFLIGHT;
-    if s.flag(key).is_none() {
-        if let Some(empty) = s.env_even_empty(key).filter(|g| g.trimmed().is_empty()) {
-            s.refuse(
-                Problem::new(&empty.place, "CONTROL_PLANE_MAX_INFLIGHT_REQUESTS must be an integer")
-                    .found("nothing"),
-            );
-            return DEFAULT;
-        }
+    let variable = if s.flag(key).is_none() { s.env_even_empty(key) } else { None };
+    if let Some(empty) = variable.filter(|g| g.trimmed().is_empty()) {
+        let why = "CONTROL_PLANE_MAX_INFLIGHT_REQUESTS must be an integer";
+        s.refuse(Problem::new(&empty.place, why).found("nothing"));
+        return DEFAULT;
     }
     let Some((given, number)) = s.integer(key) else { return DEFAULT };
     let name = if given.layer == Layer::Env { key.env } else { key.flag };

@@ -101,5 +101,4 @@ fn server_info_len(bindings: &[&Binding]) -> usize {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

@@ -34,14 +34,9 @@ pub fn check(s: &mut Sources<'_>) {
 }
 
 fn version(s: &mut Sources<'_>) {
-    if let Some(given) = s.in_file(&keys::CONFIG_VERSION) {
-        if given.trimmed() != "1" {
-            let shown = show(given.trimmed());
-            s.refuse(Problem::new(&given.place, "config_version must be 1").found(shown).hint(
-                "this version reads profiles of version 1; version 2 brings harpoon target templates, which it does not have",
-            ));
-        }
-    }
+    let Some(given) = s.in_file(&keys::CONFIG_VERSION).filter(|g| g.trimmed() != "1") else { return };
+    let problem = Problem::new(&given.place, "config_version must be 1").found(show(given.trimmed()));
+    s.refuse(problem.hint("version 2 brings harpoon target templates, which this version does not have"));
 }
 
 /// Where a setting is given a value that is not empty, in any layer that counts.
@@ -86,20 +81,16 @@ fn full_client(s: &mut Sources<'_>, key: &Key, default: &str) {
         Shape::Switch => s.truth_of(given).is_none_or(|t| t.to_string() == default),
         _ => given.trimmed() == default,
     };
-    if let Some(given) = s.env(key) {
-        if !same(s, &given) {
-            let name = key.env;
-            let why = format!(
-                "runtime configuration rejects non-default full-client-only environment variable {name}"
-            );
-            s.refuse(Problem::new(&given.place, why).hint("unset it"));
-        }
+    if let Some(given) = s.env(key).filter(|g| !same(s, g)) {
+        let name = key.env;
+        let why =
+            format!("runtime configuration rejects non-default full-client-only environment variable {name}");
+        s.refuse(Problem::new(&given.place, why).hint("unset it"));
     }
-    if let Some(given) = s.in_file(key).filter(|g| !g.trimmed().is_empty()) {
-        if !same(s, &given) {
-            let why = format!("runtime configuration rejects non-default {}", key.yaml);
-            s.refuse(Problem::new(&given.place, why).hint("remove it"));
-        }
+    let in_file = s.in_file(key).filter(|g| !g.trimmed().is_empty());
+    if let Some(given) = in_file.filter(|g| !same(s, g)) {
+        let why = format!("runtime configuration rejects non-default {}", key.yaml);
+        s.refuse(Problem::new(&given.place, why).hint("remove it"));
     }
 }
 

@@ -20,3 +20,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     let nanos = number.parse::<u64>().ok()?.checked_mul(scale)?;
     i64::try_from(nanos).ok().map(|_| Duration::from_nanos(nanos))
 }
+
+#[cfg(test)]
+#[path = "timeout_tests.rs"]
+mod tests;
