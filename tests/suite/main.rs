@@ -14,6 +14,7 @@ mod lab;
 #[path = "lab.rs"]
 mod lab_itself;
 
+mod config;
 mod docs;
 mod house;
 mod interop;
