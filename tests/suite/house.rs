@@ -63,7 +63,7 @@ fn is_test(path: &str) -> bool {
 fn code(line: &str) -> String {
     let line = line.replace(r#"'"'"#, "").replace(r#"\""#, "");
     let mut code = String::new();
-    if line.matches('"').count() % 2 == 0 {
+    if line.matches('"').count().is_multiple_of(2) {
         for (n, part) in line.split('"').enumerate() {
             code.push_str(if n % 2 == 0 { part } else { "\"\"" });
         }
