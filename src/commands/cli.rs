@@ -81,14 +81,14 @@ macro_rules! flags {
     ($($(#[$doc:meta])* $field:ident: $key:ident,)*) => {
         /// run the agent
         #[derive(FromArgs)]
-        #[argh(subcommand, name = "run")]
+        #[argh(subcommand, name = "run", usage = "[flags]")]
         struct RunFlags {
             $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
         }
 
         /// check the configuration that run would use
         #[derive(FromArgs)]
-        #[argh(subcommand, name = "check")]
+        #[argh(subcommand, name = "check", usage = "[flags]")]
         struct CheckFlags {
             $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
         }

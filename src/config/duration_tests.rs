@@ -58,3 +58,17 @@ fn truth_values_are_those_of_go() {
         assert_eq!(truth(text), None, "{text}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn every_whole_number_of_seconds_is_understood(seconds in 0u64..9_223_372_036) {
+        proptest::prop_assert_eq!(parse(&format!("{seconds}s")), Some(Duration::from_secs(seconds)));
+        let split = format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        proptest::prop_assert_eq!(parse(&split), Some(Duration::from_secs(seconds)));
+    }
+
+    #[test]
+    fn no_text_is_too_odd(text in "[-+.0-9a-zµ]{0,40}") {
+        proptest::prop_assert!(!(parse(&text).is_some() && is_negative(&text)));
+    }
+}

@@ -40,9 +40,8 @@ pub struct Host<'a> {
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.
 ///
 /// # Errors
-/// Every problem that can be told without the others being mended, in the order of the sections of the file. A file
-/// that is not readable or is not YAML hides the problems of its content, never those of flags and environment
-/// that stand on their own.
+/// Every problem, in the order in which the settings are checked. A file that cannot be chosen, read or understood as
+/// YAML is the only problem reported: without it, everything it sets would be reported as missing.
 pub fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let file = match profile::select(flags, host) {

@@ -55,3 +55,10 @@ fn distances() {
     assert_eq!(distance("levle", "level"), 2);
     assert_eq!(distance("same", "same"), 0);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_file_is_too_odd(text in "(log|mcp|control_plane|a|- |: |\n|  |\\{|\\}|,|x){0,30}") {
+        drop(parse(Path::new("/p.yaml"), &text).map(|(file, problems)| (file.values.len(), problems.len())));
+    }
+}

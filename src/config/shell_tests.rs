@@ -35,3 +35,19 @@ fn what_is_not_a_command_is_named() {
         assert_eq!(split(text).unwrap_err().to_string(), error, "{text}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn quoted_arguments_come_back(arguments in proptest::collection::vec("[^\0]{0,12}", 1..6)) {
+        let single: Vec<String> = arguments.iter().map(|a| format!("'{}'", a.replace('\'', r"'\''"))).collect();
+        proptest::prop_assert_eq!(&split(&single.join(" ")).unwrap(), &arguments);
+        let double: Vec<String> =
+            arguments.iter().map(|a| format!("\"{}\"", a.replace('\\', r"\\").replace('"', "\\\""))).collect();
+        proptest::prop_assert_eq!(&split(&double.join("\t")).unwrap(), &arguments);
+    }
+
+    #[test]
+    fn no_text_is_too_odd(text in ".*") {
+        drop(split(&text));
+    }
+}

@@ -145,8 +145,8 @@ impl<'a> Sources<'a> {
         self.one(key).filter(|g| !g.trimmed().is_empty())
     }
 
-    /// Many values: every occurrence of the flag, the pieces of the variable, or the list of the file.
-    /// Blank pieces of a variable are left out.
+    /// Many values: every occurrence of the flag, the pieces of the variable (trimmed, blank ones included), or the
+    /// list of the file.
     pub fn many(&mut self, key: &Key, separators: &[char]) -> Option<Vec<Given>> {
         if let Some(values) = self.flags.all(key.flag).filter(|_| !key.flag.is_empty()) {
             let place = Place::named(format!("--{}", key.flag));
@@ -155,7 +155,7 @@ impl<'a> Sources<'a> {
             return Some(values.iter().map(given).collect());
         }
         if let Some(all) = self.env(key) {
-            let pieces = all.text.expose().split(separators).map(str::trim).filter(|p| !p.is_empty());
+            let pieces = all.text.expose().split(separators).map(str::trim);
             let given =
                 |p: &str| Given { place: all.place.clone(), text: Secret::new(p.into()), layer: Layer::Env };
             return Some(pieces.map(given).collect());

@@ -84,3 +84,16 @@ fn alias_bombs_and_deep_nesting_are_refused() {
     assert!(parse(&bomb).is_err());
     assert!(parse(&format!("a: {}{}", "[".repeat(5000), "]".repeat(5000))).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_is_too_odd(text in "[-a-z0-9:.{}\\[\\]&*!|>'\"#%,<\n ]{0,80}") {
+        drop(parse(&text));
+    }
+
+    #[test]
+    fn a_quoted_text_comes_back(text in "[ -~é]{0,40}") {
+        let root = parse(&format!("k: {}", serde_json::to_string(&text).unwrap())).unwrap();
+        proptest::prop_assert_eq!(self::text(&entries(&root)[0].1), &text);
+    }
+}

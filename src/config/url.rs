@@ -61,6 +61,12 @@ fn absolute(text: &str, name: &str) -> Result<HttpUrl, Refused> {
             hint: Some("give credentials as an extra header whose value is an env: or file: reference"),
         });
     }
+    if !text.is_ascii() {
+        return Err(Refused {
+            why: format!("invalid {name}: contains characters that a URL cannot hold"),
+            hint: Some("percent-encode them; write international host names in their xn-- form"),
+        });
+    }
     if scheme.is_empty() || authority.is_empty() || authority.starts_with(':') {
         return Err(refused(format!("invalid {name}: must include scheme and host")));
     }

@@ -111,7 +111,15 @@ fn addresses_need_scheme_and_host() {
         endpoint("https://h/x#f").unwrap_err().why,
         "invalid mcp.server-url: must not contain a fragment"
     );
-    for text in ["https://h:99999/", "https://h:0/", "https://h:x/", "https://a b/", "https://h/a b"] {
+    for text in [
+        "https://h:99999/",
+        "https://h:0/",
+        "https://h:x/",
+        "https://a b/",
+        "https://h/a b",
+        "https://h/é",
+        "https://é/",
+    ] {
         assert!(endpoint(text).is_err(), "{text}");
     }
     assert_eq!(endpoint("http://h:80/a,b?c=d").unwrap().uri().to_string(), "http://h:80/a,b?c=d");
@@ -126,4 +134,23 @@ fn user_information_is_refused_and_not_repeated() {
         }
     }
     endpoint("https://h/a@b").unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn an_accepted_prefix_is_clean_and_stays_as_it_is(text in "[/.a-z%0-9:]{0,20}") {
+        if let Ok(prefix) = path_prefix(&text) {
+            proptest::prop_assert!(!prefix.ends_with('/') && !prefix.contains("//") && !prefix.contains("/../"));
+            proptest::prop_assert_eq!(path_prefix(&prefix).unwrap(), prefix);
+        }
+    }
+
+    #[test]
+    fn what_an_accepted_address_reaches_is_what_was_written(host in "[a-z@:#?/\\\\.]{0,20}", rest in "[a-z@:#?/\\\\]{0,10}") {
+        let text = format!("https://{host}/{rest}");
+        if let Ok(url) = endpoint(&text) {
+            proptest::prop_assert!(url.uri().host().is_some_and(|h| !h.is_empty() && host.starts_with(h)));
+            proptest::prop_assert!(!url.uri().authority().unwrap().as_str().contains('@'));
+        }
+    }
 }

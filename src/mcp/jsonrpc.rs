@@ -290,8 +290,9 @@ pub fn unescape(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Where `part`, a slice of `whole`, stands in it.
-fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
+/// Where `part`, a slice of `whole`, stands in it; `None` when it is no slice of it.
+#[must_use]
+pub fn span(whole: &[u8], part: &str) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
     (end <= whole.len()).then_some(start..end)

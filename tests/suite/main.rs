@@ -24,6 +24,7 @@ mod cases_i_eras;
 mod cases_i_life;
 mod cases_i_start;
 mod cases_j;
+mod config;
 mod docs;
 mod house;
 mod interop;

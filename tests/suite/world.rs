@@ -84,9 +84,10 @@ impl Plan {
 
     /// How to start the agent between the two.
     pub fn setup(&self, plane: &ControlPlane, stub: &Stub) -> Setup {
-        let bindings = self.bindings.clone().unwrap_or_else(|| {
-            format!("  server_urls: [{{channel: main, url: {:?}}}]\n", stub.url())
-        });
+        let bindings = self
+            .bindings
+            .clone()
+            .unwrap_or_else(|| format!("  server_urls: [{{channel: main, url: {:?}}}]\n", stub.url()));
         let setup = Setup::new("");
         let ca = if plane.url().starts_with("https") {
             format!("ca_bundle: {:?}\n", setup.file("ca.pem", &plane.ca_pem()))

@@ -66,6 +66,9 @@ pub fn entries(s: &mut Sources<'_>, key: &Key, members: &[&str], line: Line) -> 
     let mut found = Vec::new();
     if s.flag(key).is_some() || s.env(key).is_some() {
         for item in s.many(key, &['\n']).unwrap_or_default() {
+            if item.layer == Layer::Env && item.trimmed().is_empty() {
+                continue;
+            }
             match line(item.text.expose().trim()) {
                 Ok(pairs) => {
                     let node = |text: String| Node { line: 0, value: Value::Text(Secret::new(text)) };

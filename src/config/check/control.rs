@@ -100,10 +100,7 @@ pub fn poll_channels(s: &mut Sources<'_>) -> Option<Vec<Channel>> {
         let problem = match Channel::normalise(text) {
             _ if text.trim().is_empty() => "control-plane.poll-channel contains an empty channel".to_string(),
             None => format!("control-plane.poll-channel {} must match ^[a-z0-9_-]{{1,64}}$", show(text)),
-            Some(c) if c.as_str() != text && item.layer != Layer::Env => {
-                format!("control-plane.poll-channel {} is not canonical; use \"{c}\"", show(text))
-            }
-            Some(c) if c.as_str() != text.trim() => {
+            Some(c) if c.as_str() != text => {
                 format!("control-plane.poll-channel {} is not canonical; use \"{c}\"", show(text))
             }
             Some(c) if channels.contains(&c) => format!("duplicate control-plane.poll-channel \"{c}\""),

@@ -66,6 +66,7 @@ fn lines(s: &mut Sources<'_>, key: &Key) -> Vec<(String, Given)> {
                     let text = Secret::new(value.to_string());
                     lines.push((name.to_string(), Given { text, ..item.clone() }));
                 }
+                None if item.layer == Layer::Env && item.trimmed().is_empty() => {}
                 // The text is not shown: what has no colon may well be a value.
                 None => s.refuse(Problem::new(&item.place, "invalid header: expected 'Key: Value'")),
             }

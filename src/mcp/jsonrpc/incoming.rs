@@ -46,6 +46,12 @@ impl Response {
         text(&self.raw, self.id.as_ref())
     }
 
+    /// Where the id stands in [`Self::raw`].
+    #[must_use]
+    pub fn id_span(&self) -> Option<Range<usize>> {
+        self.id.clone()
+    }
+
     /// Whether it carries an error.
     #[must_use]
     pub fn failed(&self) -> bool {

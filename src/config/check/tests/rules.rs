@@ -50,6 +50,7 @@ const RULES: &[(&str, &str, &str)] = &[
         "",
         "control-plane.poll-channel contains an empty channel",
     ),
+    ("", "CONTROL_PLANE_POLL_CHANNELS=main,", "control-plane.poll-channel contains an empty channel"),
     ("mcp: {connection_max_ttl: 0s}", "", "mcp.connection-max-ttl must be positive"),
     ("mcp: {startup_wait_timeout: -1s}", "", "mcp.startup-wait-timeout must not be negative"),
     ("mcp: {max_concurrent_requests: 0}", "", "mcp.max-concurrent-requests must be greater than zero"),
