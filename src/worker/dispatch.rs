@@ -130,7 +130,7 @@ impl Dispatch {
     /// The broker has decided.
     pub fn verdict(&self, call: u64, verdict: Verdict) {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&call);
-        let Some(Asked { job, forward, waiting }) = asked else {
+        let Some(Asked { mut job, forward, waiting }) = asked else {
             self.log.error("dispatcher", "verdict for an unknown call", &[("call", call.into())]);
             return;
         };
@@ -148,6 +148,8 @@ impl Dispatch {
                     &fields,
                 );
                 drop(waiting);
+                // The broker holds no such call, so it must not hear of its end.
+                job.call = 0;
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
         }

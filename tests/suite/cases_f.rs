@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::agent::SOON;
 use crate::calls::{plan, received, tool, tool_with};
@@ -248,11 +249,10 @@ async fn case_167_an_answer_before_the_request_is_read_is_passed_on() {
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     tokio::spawn(async move {
         // Answers after the first bytes and never reads the rest.
-        let (stream, _) = listener.accept().await.unwrap();
-        stream.readable().await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
         let body = r#"{"jsonrpc":"2.0","id":"r1","error":{"code":-32600,"message":"too much"}}"#;
-        stream.writable().await.unwrap();
-        stream.try_write(&http_answer("413 Content Too Large", "application/json", body)).unwrap();
+        stream.write_all(&http_answer("413 Content Too Large", "application/json", body)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(30)).await;
     });
     let world = plan().bindings(format!("  server_urls: [{{url: {url:?}}}]\n")).start().await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::agent::{SOON, Setup};
-use crate::calls::{group_of, open, plan, text_of, tool};
+use crate::calls::{group_of, modern_tool, open, plan, text_of, tool};
 use crate::lab::{ControlPlane, Options, Stub, StubOptions, program};
 use crate::world::World;
 
@@ -129,9 +129,9 @@ async fn a_server_gets_three_descriptors_its_directory_and_a_group_of_its_own() 
     let pid: u32 = text_of(&world.call(tool("r3", "pid", "{}")).await).parse().unwrap();
     assert_eq!(group_of(pid), Some(pid));
     assert_ne!(group_of(pid), group_of(world.agent.pid()));
-    let files = world.agent.child_with("stub-stdio").unwrap();
-    assert_ne!(group_of(files), group_of(pid));
-    let other = world.call(crate::calls::modern_tool("r4", "cwd", "{}").channel("files")).await;
+    let other = world.call(modern_tool("r4", "pid", "{}").channel("files")).await;
+    assert_ne!(group_of(text_of(&other).parse().unwrap()), Some(pid));
+    let other = world.call(modern_tool("r5", "cwd", "{}").channel("files")).await;
     assert_eq!(text_of(&other), "/");
     world.end().await;
 }

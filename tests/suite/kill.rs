@@ -211,8 +211,10 @@ async fn calls_that_come_while_worker_and_stdio_server_start_again_all_reach_one
     open(&world, "o").await;
     for round in 0..3 {
         let worker = world.agent.worker_pid();
-        // Waiting at the control plane when the new worker polls for the first time.
         kill(worker, "KILL");
+        // Waiting at the control plane when the new worker polls for the first time; not given to the dead one.
+        let noticed = eventually(|| (world.plane.server().open() == 0 || !alive(worker)).then_some(())).await;
+        assert!(noticed.is_some());
         let early = ids(&format!("early{round}-"));
         for id in &early {
             world.plane.enqueue(Command::call(id, &format!("\"{id}\""), "ping", "{}"));
