@@ -41,7 +41,8 @@ pub fn tag(request_id: &str) -> String {
 
 /// An `initialize`.
 pub fn initialize(request_id: &str) -> Command {
-    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}"#;
+    let params =
+        r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}"#;
     Command::call(request_id, &format!("\"{request_id}\""), "initialize", params)
 }
 

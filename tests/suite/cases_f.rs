@@ -43,8 +43,12 @@ async fn case_125_126_127_what_the_server_sees_is_the_commands() {
         assert_eq!(first(0, invented), None, "{invented}");
     }
     assert_eq!(first(0, "x-static").as_deref(), Some("here"));
-    assert_eq!(seen[1].text(), r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping","params":{"n":1e400, "z":1.0}}"#);
-    let all = |name: &str| seen[1].headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(
+        seen[1].text(),
+        r#"{"jsonrpc":"2.0","id":9007199254740993,"method":"ping","params":{"n":1e400, "z":1.0}}"#
+    );
+    let all =
+        |name: &str| seen[1].headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("accept"), ["application/json"]);
     assert_eq!(all("mcp-session-id"), ["s-1"]);
     assert_eq!(all("mcp-protocol-version"), ["2025-11-25"]);
@@ -91,7 +95,8 @@ async fn case_134_compression_is_never_the_commands_to_choose() {
     assert!(offered.is_none_or(|v| !v.to_str().unwrap().contains("br")), "the command's own value passed");
     let body = r#"{"jsonrpc":"2.0","id":"r2","result":{"packed":true}}"#;
     let packed = crate::lab::faults::gzip(body.as_bytes());
-    let reply = Reply::status(200).header("Content-Type", "application/json").header("Content-Encoding", "gzip");
+    let reply =
+        Reply::status(200).header("Content-Type", "application/json").header("Content-Encoding", "gzip");
     world.stub.on_next(reply.data(packed));
     let answer = world.call(tool("r2", "echo", "{}").header("Accept-Encoding", "gzip")).await;
     assert_eq!(answer.resp_json.as_deref(), Some(body));
@@ -114,9 +119,13 @@ async fn case_135_to_158_answers_and_failures_as_the_control_plane_sees_them() {
     assert!(answer.resp_header("Content-Type").unwrap().eq_ignore_ascii_case("application/json"));
     assert!(!answer.resp_headers.contains_key("Set-Cookie"));
 
-    let html = |status| Reply::status(status).header("Content-Type", "text/html").data("<h1>secret host</h1>");
+    let html =
+        |status| Reply::status(status).header("Content-Type", "text/html").data("<h1>secret host</h1>");
     let answer = call("r138", html(200)).await;
-    assert_eq!((answer.resp_code, answer.failure_kind()), (502, failure("protocol", "non_protocol_response")));
+    assert_eq!(
+        (answer.resp_code, answer.failure_kind()),
+        (502, failure("protocol", "non_protocol_response"))
+    );
     let answer = call("r142", Reply::json(200, "{\"jsonrpc\":")).await;
     assert_eq!((answer.resp_code, answer.failure_kind()), (502, failure("protocol", "malformed_json")));
     let answer = call("r143", Reply::json(200, format!("[{ok}]"))).await;
@@ -125,11 +134,15 @@ async fn case_135_to_158_answers_and_failures_as_the_control_plane_sees_them() {
     let challenge = "Bearer resource_metadata=\"https://m.test/x\"";
     let reply = Reply::status(401).header("WWW-Authenticate", challenge).header("WWW-Authenticate", "Basic");
     let answer = call("r147", reply).await;
-    assert_eq!((answer.resp_code, answer.failure_kind()), (401, failure("target_http", "response_body_missing")));
+    assert_eq!(
+        (answer.resp_code, answer.failure_kind()),
+        (401, failure("target_http", "response_body_missing"))
+    );
     assert_eq!(answer.failure().unwrap()["upstream_status"], 401);
     assert_eq!(answer.resp_headers["Www-Authenticate"], [challenge, "Basic"]);
 
-    let error = r#"{"jsonrpc":"2.0", "id":"r149","error":{"code":-32000,"message":"<no>","more":1},"x":[1.0]}"#;
+    let error =
+        r#"{"jsonrpc":"2.0", "id":"r149","error":{"code":-32000,"message":"<no>","more":1},"x":[1.0]}"#;
     let answer = call("r149", Reply::json(400, error)).await;
     assert_eq!((answer.resp_code, answer.resp_json.as_deref()), (400, Some(error)));
     let answer = call("r150", Reply::json(400, error)).await;
@@ -138,7 +151,10 @@ async fn case_135_to_158_answers_and_failures_as_the_control_plane_sees_them() {
     assert_eq!((answer.resp_code, answer.failure_kind()), (500, failure("target_http", "malformed_json")));
     assert!(!String::from_utf8_lossy(&answer.raw).contains("secret host"));
     let answer = call("r155", Reply::json(502, format!("{{{}", " ".repeat(102_400)))).await;
-    assert_eq!((answer.resp_code, answer.failure_kind()), (502, failure("target_http", "response_body_too_large")));
+    assert_eq!(
+        (answer.resp_code, answer.failure_kind()),
+        (502, failure("target_http", "response_body_too_large"))
+    );
     let answer = call("r157", Reply::status(304)).await;
     assert_eq!((answer.resp_code, answer.failure_kind().0.as_str()), (304, "protocol"));
     assert!(world.stub.requests().iter().all(|r| r.method == "POST"), "a failed call ended a session");
@@ -162,7 +178,8 @@ async fn case_141_158_a_notification_is_acknowledged_or_its_refusal_told() {
 async fn case_145_162_broken_connections_are_told_apart() {
     let server = RawServer::start(|request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
-        let answer = http_answer("200 OK", "application/json", r#"{"jsonrpc":"2.0","id":"r145","result":{}}"#);
+        let answer =
+            http_answer("200 OK", "application/json", r#"{"jsonrpc":"2.0","id":"r145","result":{}}"#);
         match body.contains("r145") {
             true => vec![Part::Data(answer[..answer.len() - 9].to_vec().into()), Part::Cut],
             false => vec![Part::Cut],
@@ -184,7 +201,10 @@ async fn case_146_an_endless_answer_is_cut_at_the_configured_bound() {
     let reply = Reply::status(200).header("Content-Type", "application/json");
     world.stub.on_next(reply.then(Part::Repeat("x".repeat(4096).into(), usize::MAX)));
     let answer = world.call(tool("r1", "echo", "{}")).await;
-    assert_eq!((answer.resp_code, answer.failure_kind()), (502, failure("protocol", "response_body_too_large")));
+    assert_eq!(
+        (answer.resp_code, answer.failure_kind()),
+        (502, failure("protocol", "response_body_too_large"))
+    );
     assert_eq!(world.call(tool("r2", "echo", "{}")).await.resp_code, 200);
     world.end().await;
 }
@@ -201,8 +221,7 @@ async fn case_159_161_servers_that_cannot_be_reached_are_told_apart() {
         strange.url()
     );
     let world = plan().bindings(bindings).start().await;
-    let expected =
-        [("main", "connect", "connection_refused"), ("tls", "tls", "tls"), ("dns", "dns", "dns")];
+    let expected = [("main", "connect", "connection_refused"), ("tls", "tls", "tls"), ("dns", "dns", "dns")];
     for (channel, ..) in expected {
         world.plane.enqueue(tool(channel, "echo", "{}").channel(channel));
     }

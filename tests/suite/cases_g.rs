@@ -14,7 +14,9 @@ fn answer(id: &str) -> String {
 }
 
 fn progress(n: u32) -> String {
-    format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":1,"progress":{n}}}}}"#)
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":1,"progress":{n}}}}}"#
+    )
 }
 
 async fn call(world: &World, id: &str, reply: Reply) -> ResponseRecord {
@@ -58,7 +60,11 @@ async fn case_097_and_113_what_becomes_of_notifications_never_costs_the_answer()
     let reply = Reply::sse().event(&progress(1)).wait(Duration::from_millis(100)).event(&progress(2));
     let last = call(&world, "r1", reply.event(&answer("r1"))).await;
     assert_eq!(last.resp_json, Some(answer("r1")));
-    assert_eq!(posted(&world, "r1"), ["jsonrpc_notify", "jsonrpc_response"], "a notification after a lost one");
+    assert_eq!(
+        posted(&world, "r1"),
+        ["jsonrpc_notify", "jsonrpc_response"],
+        "a notification after a lost one"
+    );
 
     world.stub.on_next(Reply::sse().event(&progress(1)).then(Part::Hang));
     world.plane.enqueue(tool("r2", "echo", "{}").response_timeout("700ms"));
@@ -123,14 +129,18 @@ async fn case_177_179_182_streams_without_a_usable_answer_are_told_apart() {
 
     let got = call(&world, "r182", Reply::sse().event("no JSON")).await;
     is_failure(&got, "protocol", "malformed_json");
-    assert!(world.stub.requests().iter().all(|r| r.method != Method::DELETE), "a failed call ended a session");
+    assert!(
+        world.stub.requests().iter().all(|r| r.method != Method::DELETE),
+        "a failed call ended a session"
+    );
     world.end().await;
 }
 
 #[tokio::test]
 async fn case_183_a_server_that_asks_back_is_answered_and_still_answers() {
     let world = plan().start().await;
-    let ask = |id: u32, method: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#);
+    let ask =
+        |id: u32, method: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#);
     let reply = Reply::sse().event(&ask(1, "ping")).event(&ask(2, "sampling/createMessage"));
     let got = call(&world, "r1", reply.wait(Duration::from_millis(300)).event(&answer("r1"))).await;
     assert_eq!(got.resp_json, Some(answer("r1")));

@@ -2,9 +2,9 @@
 
 use http::Method;
 
+use crate::agent::SOON;
 use crate::calls::{Record, open, plan, text_of, tool};
 use crate::lab::{Command, Reply, ResponseRecord};
-use crate::agent::SOON;
 
 fn ended(answer: &ResponseRecord) -> u16 {
     assert_eq!((answer.resp_type.as_str(), &answer.resp_json), ("session_termination_response", &None));
@@ -14,7 +14,8 @@ fn ended(answer: &ResponseRecord) -> u16 {
 #[tokio::test]
 async fn case_189_a_termination_without_a_session_is_answered_and_goes_nowhere() {
     let world = plan().start().await;
-    let command = r#"{"request_id":"r1","shard_token":"s","command_type":"session_termination","channel":"main"}"#;
+    let command =
+        r#"{"request_id":"r1","shard_token":"s","command_type":"session_termination","channel":"main"}"#;
     world.plane.enqueue_raw(command);
     assert_eq!(ended(&world.plane.wait_for_response("r1", SOON).await), 400);
     assert_eq!(world.stub.request_count(), 0);

@@ -129,8 +129,9 @@ async fn world_that_ends_in(method: &str) -> World {
 async fn case_210_a_server_that_never_reads_costs_only_the_deadlines_of_its_calls() {
     let stuck = stdio_stub("--ignore-stdin");
     let fine = stdio_stub("");
-    let bindings =
-        format!("  commands:\n  - {{channel: main, command: {stuck:?}}}\n  - {{channel: fine, command: {fine:?}}}\n");
+    let bindings = format!(
+        "  commands:\n  - {{channel: main, command: {stuck:?}}}\n  - {{channel: fine, command: {fine:?}}}\n"
+    );
     let world = plan().bindings(bindings).start().await;
     let big = format!(r#"{{"text":"{}"}}"#, "x".repeat(10 << 20));
     world.plane.enqueue(modern_tool("big", "echo", &big).response_timeout("2s"));

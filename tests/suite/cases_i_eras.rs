@@ -43,9 +43,13 @@ async fn a_second_server_is_started_for_the_other_era_and_neither_sees_the_other
         // Both stay, and the session is still open.
         let session = text_of(&world.call(tool("session2", "pid", "{}")).await);
         let modern = text_of(&world.call(modern_tool("modern2", "pid", "{}")).await);
-        assert_eq!([session.clone(), modern], [&pids[usize::from(!session_first)], &pids[usize::from(session_first)]].map(String::clone));
+        assert_eq!(
+            [session.clone(), modern],
+            [&pids[usize::from(!session_first)], &pids[usize::from(session_first)]].map(String::clone)
+        );
         for (pid, line) in record.lines() {
-            let is_modern = line.contains("protocolVersion\":\"2026-07-28") && line.contains("clientCapabilities");
+            let is_modern =
+                line.contains("protocolVersion\":\"2026-07-28") && line.contains("clientCapabilities");
             assert_eq!(pid.to_string() == session, !is_modern, "{line}");
         }
         world.end().await;
@@ -62,7 +66,10 @@ async fn a_request_before_the_handshake_is_refused_and_not_written() {
     is_refusal(&world.call(tool("between", "echo", "{}")).await);
     assert_eq!(world.call(initialized("n")).await.resp_type, "notify_ack");
     assert_eq!(world.call(tool("open", "echo", "{}")).await.resp_code, 200);
-    assert_eq!([record.count(&tag("early")), record.count(&tag("between")), record.count(&tag("open"))], [0, 0, 1]);
+    assert_eq!(
+        [record.count(&tag("early")), record.count(&tag("between")), record.count(&tag("open"))],
+        [0, 0, 1]
+    );
     // A new initialize asks for the whole handshake again.
     assert_eq!(world.call(initialize("i2")).await.resp_code, 200);
     is_refusal(&world.call(tool("again", "echo", "{}")).await);

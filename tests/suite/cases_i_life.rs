@@ -85,7 +85,10 @@ async fn a_second_signal_ends_everything_at_once() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     world.agent.signal("TERM");
     world.agent.logged(&["stopping"]).await;
-    assert!(world.agent.ended(Duration::from_millis(300)).await.is_none(), "the call in progress is waited for");
+    assert!(
+        world.agent.ended(Duration::from_millis(300)).await.is_none(),
+        "the call in progress is waited for"
+    );
     world.agent.signal("TERM");
     let status = world.agent.ended(Duration::from_secs(3)).await.expect("the second signal did not end it");
     assert_ne!(status.code(), Some(0));

@@ -47,11 +47,11 @@ async fn case_194_quotes_and_backslashes_make_arguments() {
 async fn case_195_what_means_something_to_a_shell_is_literal() {
     let dir = tempfile::tempdir().unwrap();
     let mark = dir.path().join("mark");
-    let command =
-        format!("sh '{}' $HOME * | && ; > {} `id` $(id) ~ #x", script(dir.path()), mark.display());
+    let command = format!("sh '{}' $HOME * | && ; > {} `id` $(id) ~ #x", script(dir.path()), mark.display());
     let world = plan().bindings(format!("  commands: [{{command: {command:?}}}]\n")).start().await;
     open(&world, "o").await;
-    let expected = format!("[$HOME]\n[*]\n[|]\n[&&]\n[;]\n[>]\n[{}]\n[`id`]\n[$(id)]\n[~]\n[#x]\n", mark.display());
+    let expected =
+        format!("[$HOME]\n[*]\n[|]\n[&&]\n[;]\n[>]\n[{}]\n[`id`]\n[$(id)]\n[~]\n[#x]\n", mark.display());
     assert_eq!(argv(dir.path()), expected);
     assert!(!mark.exists());
     world.end().await;
@@ -88,9 +88,19 @@ async fn case_214_the_servers_environment_is_what_is_configured_and_no_more() {
         format!("{} stub-stdio", program().display())
     );
     let world = world_with(&bindings, |setup| {
-        let agents = [("CONTROL_PLANE_API_KEY", key.as_str()), ("OPENAI_API_KEY", "sk-other"), ("OPENAI_ADMIN_KEY", "sk-admin")];
+        let agents = [
+            ("CONTROL_PLANE_API_KEY", key.as_str()),
+            ("OPENAI_API_KEY", "sk-other"),
+            ("OPENAI_ADMIN_KEY", "sk-admin"),
+        ];
         let more = [("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("LC_ALL", "C"), ("TZ", "UTC"), ("USER", "joe")];
-        let rest = [("LD_PRELOAD", ""), ("NOTIFY_SOCKET", ""), ("SSH_AUTH_SOCK", "x"), ("GIVEN", "g"), ("SOURCE", "s")];
+        let rest = [
+            ("LD_PRELOAD", ""),
+            ("NOTIFY_SOCKET", ""),
+            ("SSH_AUTH_SOCK", "x"),
+            ("GIVEN", "g"),
+            ("SOURCE", "s"),
+        ];
         agents.into_iter().chain(more).chain(rest).fold(setup, |setup, (name, value)| setup.env(name, value))
     })
     .await;
@@ -99,8 +109,17 @@ async fn case_214_the_servers_environment_is_what_is_configured_and_no_more() {
     let mut variables: Vec<_> = text.lines().collect();
     variables.sort_unstable();
     let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let expected =
-        ["FROM=s", "GIVEN=g", "HOME=/tmp", "LANG=C.UTF-8", "LC_ALL=C", "OWN=mine", path, "TZ=UTC", "USER=joe"];
+    let expected = [
+        "FROM=s",
+        "GIVEN=g",
+        "HOME=/tmp",
+        "LANG=C.UTF-8",
+        "LC_ALL=C",
+        "OWN=mine",
+        path,
+        "TZ=UTC",
+        "USER=joe",
+    ];
     assert_eq!(variables, expected);
     world.end().await;
 }
@@ -123,7 +142,8 @@ async fn a_server_gets_three_descriptors_its_directory_and_a_group_of_its_own() 
     let real = dir.path().canonicalize().unwrap().display().to_string();
     assert_eq!(text_of(&world.call(tool("r1", "cwd", "{}")).await), real);
     let fds = text_of(&world.call(tool("r2", "fds", "{}")).await);
-    let standard: Vec<_> = fds.lines().filter(|l| matches!(l.split(' ').next(), Some("0" | "1" | "2"))).collect();
+    let standard: Vec<_> =
+        fds.lines().filter(|l| matches!(l.split(' ').next(), Some("0" | "1" | "2"))).collect();
     assert!(standard.len() == 3 && standard.iter().all(|l| l.contains("pipe:")), "{fds}");
 
     let pid: u32 = text_of(&world.call(tool("r3", "pid", "{}")).await).parse().unwrap();

@@ -17,7 +17,8 @@ async fn nobody_at_home(query: &str) -> World {
 #[tokio::test]
 async fn case_218_the_envelope_is_exact_and_every_id_comes_back_as_it_was() {
     let world = nobody_at_home("").await;
-    for (n, id) in [r#""abc""#, r#""""#, "0", "-5", "9007199254740993", "1.5", "1e2", r#""\u00e9""#].iter().enumerate()
+    for (n, id) in
+        [r#""abc""#, r#""""#, "0", "-5", "9007199254740993", "1.5", "1e2", r#""\u00e9""#].iter().enumerate()
     {
         let answer = world.call(tool_with(&format!("r{n}"), id, "echo", "{}")).await;
         let text = answer.resp_json.clone().unwrap();
@@ -35,7 +36,8 @@ async fn case_218_the_envelope_is_exact_and_every_id_comes_back_as_it_was() {
 #[tokio::test]
 async fn case_219_the_message_is_the_reason_phrase_of_the_code() {
     let world = plan().start().await;
-    for (status, message) in [(503, "Service Unavailable"), (404, "Not Found"), (599, "MCP transport error")] {
+    for (status, message) in [(503, "Service Unavailable"), (404, "Not Found"), (599, "MCP transport error")]
+    {
         world.stub.on_next(Reply::status(status));
         let answer = world.call(tool(&format!("r{status}"), "echo", "{}")).await;
         assert_eq!((answer.resp_code, answer.rpc()["error"]["message"].as_str()), (status, Some(message)));
@@ -70,7 +72,8 @@ async fn case_222_neither_posts_nor_log_tell_where_the_server_is_or_what_was_sai
     let answer = world.call(command.header("Mcp-Session-Id", "sess-whisper")).await;
     assert_eq!(answer.resp_code, 502);
     let key = world.plane.api_key.clone();
-    let posts: Vec<_> = world.plane.responses().iter().map(|r| String::from_utf8_lossy(&r.raw).into_owned()).collect();
+    let posts: Vec<_> =
+        world.plane.responses().iter().map(|r| String::from_utf8_lossy(&r.raw).into_owned()).collect();
     let log = world.end().await;
     for secret in ["pssst", "hushhush", "quietquiet", "sess-whisper", key.as_str()] {
         assert!(!posts.iter().any(|p| p.contains(secret)), "{secret} in {posts:?}");
@@ -81,8 +84,10 @@ async fn case_222_neither_posts_nor_log_tell_where_the_server_is_or_what_was_sai
 
 #[tokio::test]
 async fn case_222_user_information_in_a_url_is_refused_without_being_repeated() {
-    let mut world =
-        plan().bindings("  server_urls: [{url: \"http://joe:pssst@localhost/mcp\"}]\n").start_without_waiting().await;
+    let mut world = plan()
+        .bindings("  server_urls: [{url: \"http://joe:pssst@localhost/mcp\"}]\n")
+        .start_without_waiting()
+        .await;
     assert_eq!(world.agent.ended(SOON).await.and_then(|s| s.code()), Some(78));
     world.agent.logged(&["user"]).await;
     assert_eq!(world.agent.count("pssst"), 0);

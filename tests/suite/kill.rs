@@ -147,6 +147,12 @@ async fn a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves()
     world.end().await;
 }
 
+/// Waits until the control plane has noticed that whoever sent so many polls has gone, or somebody polls anew.
+async fn left(world: &World, polls: usize) {
+    let noticed = || (world.plane.server().open() == 0 || world.plane.poll_count() > polls).then_some(());
+    assert!(eventually(noticed).await.is_some());
+}
+
 fn stdio(record: &Record) -> Plan {
     plan().stdio(&record.flag(), "").top("restart: {backoff_min: 50ms}")
 }
@@ -211,10 +217,10 @@ async fn calls_that_come_while_worker_and_stdio_server_start_again_all_reach_one
     open(&world, "o").await;
     for round in 0..3 {
         let worker = world.agent.worker_pid();
-        kill(worker, "KILL");
         // Waiting at the control plane when the new worker polls for the first time; not given to the dead one.
-        let noticed = eventually(|| (world.plane.server().open() == 0 || !alive(worker)).then_some(())).await;
-        assert!(noticed.is_some());
+        let polls = world.plane.poll_count();
+        kill(worker, "KILL");
+        left(&world, polls).await;
         let early = ids(&format!("early{round}-"));
         for id in &early {
             world.plane.enqueue(Command::call(id, &format!("\"{id}\""), "ping", "{}"));
@@ -280,10 +286,13 @@ async fn connections_of_the_control_plane_that_break_again_and_again_lose_nothin
     for id in &calls {
         world.plane.enqueue(tool(id, "sleep", r#"{"ms":300}"#));
     }
+    let mut polls = 0;
     for _ in 0..4 {
         tokio::time::sleep(Duration::from_millis(150)).await;
+        polls = world.plane.poll_count();
         world.plane.cut_connections();
     }
+    left(&world, polls).await;
     for id in &calls {
         assert_eq!(text_of(&world.plane.wait_for_response(id, SOON).await), "slept");
     }
