@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::agent::SOON;
+use crate::agent::{SOON, kill};
 use crate::calls::{Record, initialize, modern_tool, open, plan, tag, text_of, tool, tool_with};
 use crate::lab::ResponseRecord;
 use crate::world::{World, stdio_stub};
@@ -194,5 +194,59 @@ async fn case_217_an_answer_has_code_200_and_one_header() {
     let all = world.plane.responses_for("r2");
     let tokens: Vec<_> = all[..2].iter().map(|r| r.rpc()["params"]["progressToken"].clone()).collect();
     assert_eq!((all.len(), tokens), (3, vec!["mine".into(), "mine".into()]));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_cancellation_names_its_request_as_the_server_knows_it() {
+    let record = Record::new();
+    let world = world(&record.flag(), "").await;
+    world.plane.enqueue(tool_with("r1", "\"mine\"", "silent", "{}").response_timeout("20s"));
+    record.wait(&tag("r1"), 1).await;
+    let cancel = |id: &str, request: &str| {
+        let params = format!(r#"{{"requestId":{request}}}"#);
+        let method = "notifications/cancelled";
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        crate::lab::Command::jsonrpc(id, text)
+    };
+    for (id, request) in [("n1", "\"other\""), ("n2", "\"mine\"")] {
+        assert_eq!(world.call(cancel(id, request)).await.resp_type, "notify_ack");
+    }
+    record.wait("notifications/cancelled", 1).await;
+    let json = |part: &str| -> serde_json::Value {
+        let lines = record.lines();
+        serde_json::from_str(&lines.iter().find(|(_, line)| line.contains(part)).unwrap().1).unwrap()
+    };
+    assert_eq!(json("notifications/cancelled")["params"]["requestId"], json(&tag("r1"))["id"]);
+    assert_eq!(record.count("notifications/cancelled"), 1, "a request of nobody was cancelled");
+    kill(world.agent.child_with("stub-stdio").unwrap(), "KILL");
+    is_failure(&world.plane.wait_for_response("r1", SOON).await, "transport_closed", "eof");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn many_calls_under_one_id_each_get_their_own_answer() {
+    let world = world("", "").await;
+    for n in 0..60 {
+        let text = format!(r#"{{"text":"this is {n}"}}"#);
+        world.plane.enqueue(tool_with(&format!("r{n}"), "1", "echo", &text));
+    }
+    for n in 0..60 {
+        let answer = world.plane.wait_for_response(&format!("r{n}"), SOON).await;
+        assert_eq!((text_of(&answer), answer.rpc()["id"].as_i64()), (format!("this is {n}"), Some(1)));
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_arrives_whole_up_to_the_bound_and_beyond_it_fails_alone() {
+    let world = plan().stdio("", "").top("limits: {answer_bytes: 1048576}").start().await;
+    open(&world, "o").await;
+    let before = text_of(&world.call(tool("r1", "pid", "{}")).await);
+    let whole = world.call(tool("r2", "big", r#"{"bytes":1000000}"#)).await;
+    assert_eq!(text_of(&whole).len(), 1_000_000);
+    let too_large = world.call(tool("r3", "big", r#"{"bytes":3000000}"#)).await;
+    is_failure(&too_large, "protocol", "response_body_too_large");
+    assert_eq!(text_of(&world.call(tool("r4", "pid", "{}")).await), before);
     world.end().await;
 }

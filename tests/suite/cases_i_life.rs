@@ -140,3 +140,36 @@ async fn a_server_that_ends_is_replaced_and_the_agent_stays() {
     assert_eq!(world.agent.count("mcp child exited"), 4);
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_call_in_progress_is_answered_before_its_server_is_stopped() {
+    let mut world = plan().stdio("", "").start().await;
+    open(&world, "o").await;
+    world.plane.enqueue(tool("r1", "sleep", r#"{"ms":1000}"#));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.agent.signal("TERM");
+    assert_eq!(text_of(&world.plane.wait_for_response("r1", SOON).await), "slept");
+    let status = world.agent.ended(Duration::from_secs(5)).await;
+    assert_eq!(status.and_then(|s| s.code()), Some(0));
+    world.agent.logged(&["mcp child exited", "exit_code=0"]).await;
+    world.plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_server_that_closed_its_pipes_is_replaced_by_one_server_only() {
+    let command = format!("sh -c 'exec 0<&-; echo $$ >> {}; exec sleep 60'", "PIDS");
+    let dir = tempfile::tempdir().unwrap();
+    let pids = dir.path().join("pids");
+    let command = command.replace("PIDS", &pids.display().to_string());
+    let restart = "restart: {backoff_min: 20ms}";
+    let world =
+        plan().bindings(format!("  commands: [{{command: {command:?}}}]\n")).top(restart).start().await;
+    let answer = world.call(initialize("r1")).await;
+    assert_eq!(answer.failure_kind(), ("transport_closed".into(), "closed_pipe".into()));
+    // Asks for another while the first is being stopped.
+    let answer = world.call(initialize("r2").response_timeout("15s")).await;
+    assert_eq!(answer.failure_kind(), ("transport_closed".into(), "closed_pipe".into()));
+    let started = std::fs::read_to_string(&pids).unwrap().lines().count();
+    assert_eq!(started, 2, "a server of an era that nobody asked for was started");
+    world.end().await;
+}

@@ -1,20 +1,20 @@
-//! SIGKILL in the middle of calls: the worker, a stdio server, an HTTP server, the control plane. The agent recovers by
-//! itself, answers what can be answered, and forwards nothing twice.
+//! SIGKILL in the middle of calls: the worker, an HTTP server, the control plane. The agent recovers by itself, answers
+//! what can be answered, and forwards nothing twice.
 
 use std::time::{Duration, Instant};
 
-use crate::agent::{SOON, alive, eventually, kill};
-use crate::calls::{Record, open, plan, received, tag, text_of, tool};
-use crate::lab::{Command, Fault, On, ResponseRecord};
-use crate::world::{Plan, World};
+use crate::agent::{SOON, eventually, kill};
+use crate::calls::{initialized, plan, received, text_of, tool};
+use crate::lab::{Command, Fault, On, Reply, ResponseRecord};
+use crate::world::World;
 
 /// Within which the agent works again after anything was killed.
-const RECOVERY: Duration = Duration::from_secs(8);
+pub const RECOVERY: Duration = Duration::from_secs(8);
 
 /// Several calls in progress at a time.
-const MANY: usize = 6;
+pub const MANY: usize = 6;
 
-fn ids(name: &str) -> Vec<String> {
+pub fn ids(name: &str) -> Vec<String> {
     (0..MANY).map(|n| format!("{name}{n}")).collect()
 }
 
@@ -28,7 +28,7 @@ async fn begin(world: &World, ids: &[String], name: &str, arguments: &str) {
 }
 
 #[track_caller]
-fn is_failure(answer: &ResponseRecord, sources: &[&str]) {
+pub fn is_failure(answer: &ResponseRecord, sources: &[&str]) {
     assert_eq!(answer.resp_code, 502, "{:?}", answer.resp_json);
     assert_eq!(answer.rpc()["id"], answer.request_id.as_str());
     let (source, kind) = answer.failure_kind();
@@ -36,7 +36,7 @@ fn is_failure(answer: &ResponseRecord, sources: &[&str]) {
 }
 
 /// Every one is answered once, by a failure of one of these sources.
-async fn all_failed(world: &World, ids: &[String], sources: &[&str]) {
+pub async fn all_failed(world: &World, ids: &[String], sources: &[&str]) {
     for id in ids {
         is_failure(&world.plane.wait_for_response(id, SOON).await, sources);
         assert_eq!(world.plane.responses_for(id).len(), 1, "{id} was answered more than once");
@@ -148,92 +148,9 @@ async fn a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves()
 }
 
 /// Waits until the control plane has noticed that whoever sent so many polls has gone, or somebody polls anew.
-async fn left(world: &World, polls: usize) {
+pub async fn left(world: &World, polls: usize) {
     let noticed = || (world.plane.server().open() == 0 || world.plane.poll_count() > polls).then_some(());
     assert!(eventually(noticed).await.is_some());
-}
-
-fn stdio(record: &Record) -> Plan {
-    plan().stdio(&record.flag(), "").top("restart: {backoff_min: 50ms}")
-}
-
-/// Puts calls that are never answered on their way to the stdio server.
-async fn begin_stdio(world: &World, record: &Record, ids: &[String]) -> u32 {
-    open(world, "o").await;
-    let pid = text_of(&world.call(tool("pid", "pid", "{}")).await).parse().unwrap();
-    for id in ids {
-        world.plane.enqueue(tool(id, "silent", "{}"));
-    }
-    for id in ids {
-        record.wait(&tag(id), 1).await;
-    }
-    pid
-}
-
-async fn stdio_works(world: &World, record: &Record, held: &[String]) {
-    let began = Instant::now();
-    open(world, "again").await;
-    assert_eq!(text_of(&world.call(tool("after", "echo", r#"{"text":"back"}"#)).await), "back");
-    assert!(began.elapsed() < RECOVERY, "it took {:?}", began.elapsed());
-    for id in held {
-        assert_eq!(record.count(&tag(id)), 1, "{id} was forwarded more than once");
-    }
-}
-
-#[tokio::test]
-async fn a_killed_stdio_server_fails_its_calls_and_only_them() {
-    let record = Record::new();
-    let world = stdio(&record).start().await;
-    let held = ids("held");
-    let pid = begin_stdio(&world, &record, &held).await;
-    let worker = world.agent.worker_pid();
-    kill(pid, "KILL");
-    all_failed(&world, &held, &["transport_closed"]).await;
-    stdio_works(&world, &record, &held).await;
-    world.agent.logged(&["mcp child exited", "signal=9"]).await;
-    assert_eq!(world.agent.worker_pid(), worker, "the worker went with it");
-    world.end().await;
-}
-
-#[tokio::test]
-async fn a_killed_workers_stdio_server_is_replaced() {
-    let record = Record::new();
-    let world = stdio(&record).start().await;
-    let held = ids("held");
-    let pid = begin_stdio(&world, &record, &held).await;
-    kill(world.agent.worker_pid(), "KILL");
-    all_failed(&world, &held, &["client_internal"]).await;
-    stdio_works(&world, &record, &held).await;
-    assert!(eventually(|| (!alive(pid)).then_some(())).await.is_some(), "the old server was left over");
-    let now: u32 = text_of(&world.call(tool("pid2", "pid", "{}")).await).parse().unwrap();
-    assert_ne!(now, pid);
-    world.end().await;
-}
-
-#[tokio::test]
-async fn calls_that_come_while_worker_and_stdio_server_start_again_all_reach_one_server() {
-    let record = Record::new();
-    let world = stdio(&record).start().await;
-    open(&world, "o").await;
-    for round in 0..3 {
-        let worker = world.agent.worker_pid();
-        // Waiting at the control plane when the new worker polls for the first time; not given to the dead one.
-        let polls = world.plane.poll_count();
-        kill(worker, "KILL");
-        left(&world, polls).await;
-        let early = ids(&format!("early{round}-"));
-        for id in &early {
-            world.plane.enqueue(Command::call(id, &format!("\"{id}\""), "ping", "{}"));
-        }
-        for id in &early {
-            let answer = world.plane.wait_for_response(id, SOON).await;
-            assert_eq!(answer.resp_code, 200, "{:?}", answer.resp_json);
-        }
-        let pings: Vec<_> = record.lines().into_iter().filter(|(_, l)| l.contains("ping")).collect();
-        let last = &pings[pings.len() - MANY..];
-        assert!(last.iter().all(|(pid, _)| *pid == last[0].0), "they went to different servers");
-    }
-    world.end().await;
 }
 
 #[tokio::test]
@@ -302,19 +219,45 @@ async fn connections_of_the_control_plane_that_break_again_and_again_lose_nothin
 }
 
 #[tokio::test]
-async fn everything_killed_at_once_comes_back() {
-    let record = Record::new();
-    let mut world = stdio(&record).start().await;
-    let held = ids("held");
-    let pid = begin_stdio(&world, &record, &held).await;
-    world.plane.go_down();
-    kill(pid, "KILL");
+async fn what_a_dead_worker_held_is_answered_in_its_own_way_and_in_time_or_not_at_all() {
+    let world = plan().top("restart: {backoff_min: 700ms}").start().await;
+    (0..4).for_each(|_| world.stub.on_next(Reply::hang()));
+    world.plane.enqueue(initialized("notification"));
+    world.plane.enqueue(Command::session_termination("termination", "s-1"));
+    world.plane.enqueue(tool("patient", "echo", "{}").response_timeout("30s"));
+    world.plane.enqueue(tool("hasty", "echo", "{}").response_timeout("600ms"));
+    world.stub.wait_for_requests(4, SOON).await;
     kill(world.agent.worker_pid(), "KILL");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    world.plane.come_back().await;
-    for id in &held {
-        is_failure(&world.plane.wait_for_response(id, SOON).await, &["client_internal", "transport_closed"]);
-    }
-    stdio_works(&world, &record, &held).await;
+    let answer = world.plane.wait_for_response("notification", SOON).await;
+    assert_eq!((answer.resp_type.as_str(), answer.resp_code), ("notify_ack", 502));
+    let answer = world.plane.wait_for_response("termination", SOON).await;
+    assert_eq!((answer.resp_type.as_str(), answer.resp_code), ("session_termination_response", 502));
+    is_failure(&world.plane.wait_for_response("patient", SOON).await, &["client_internal"]);
+    works(&world, "after").await;
+    assert!(world.plane.responses_for("hasty").is_empty());
+    assert_eq!(world.stub.request_count(), 5);
     world.end().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_worker_that_is_dead() {
+    let mut world = plan().top("restart: {backoff_min: 30s}").start().await;
+    begin(&world, &ids("held"), "silent", "{}").await;
+    kill(world.agent.worker_pid(), "KILL");
+    world.agent.logged(&["worker died"]).await;
+    world.agent.signal("TERM");
+    assert!(world.agent.ended(Duration::from_secs(5)).await.is_some());
+    world.plane.assert_clean();
+
+    // Nor for one that dies while it finishes.
+    let mut world = plan().start().await;
+    begin(&world, &ids("held"), "silent", "{}").await;
+    let worker = world.agent.worker_pid();
+    world.agent.signal("TERM");
+    world.agent.logged(&["stopping"]).await;
+    kill(worker, "KILL");
+    assert!(world.agent.ended(Duration::from_secs(5)).await.is_some());
+    world.agent.logged(&["worker died", &format!("calls_held={MANY}")]).await;
+    assert_eq!(world.agent.count("worker started"), 1);
+    world.plane.assert_clean();
 }

@@ -29,4 +29,5 @@ mod docs;
 mod house;
 mod interop;
 mod kill;
+mod kill_stdio;
 mod world;
