@@ -1,1 +1,77 @@
-//! Placeholder.
+//! The subcommands: what is asked for, done, and turned into an exit code.
+//!
+//! Runs before any role is taken. Writes to stdout and stderr; everything else is left to the roles.
+
+pub mod cli;
+mod config_check;
+mod run;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use crate::config::{self, Config, Flags, Host, Problem};
+use crate::exit::Exit;
+use crate::sys;
+use cli::Cli;
+
+/// Does what the arguments (without the program's name) ask for.
+#[must_use]
+pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
+    let host = Host { env, root: rustix::process::geteuid().is_root() };
+    let cli = cli::parse(arguments);
+    // Launch keeps one descriptor more, and sees to it itself.
+    if !matches!(cli, Cli::Launch(_))
+        && let Err(e) = sys::fds::sanitize()
+    {
+        complain(&format!("inherited descriptors cannot be closed: {e}; Linux 5.9 or later is needed"));
+        return Exit::Unavailable;
+    }
+    match cli {
+        Cli::Run(flags) => match load(&flags, host) {
+            Ok(config) => run::run(config, env),
+            Err(exit) => exit,
+        },
+        Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
+        Cli::Print(text) => {
+            say(&text);
+            Exit::Ok
+        }
+        Cli::Usage(text) => {
+            complain(&text);
+            Exit::Usage
+        }
+        Cli::Worker => run::worker(),
+        Cli::Launch(launch) => run::launch(launch),
+    }
+}
+
+/// The configuration, or the exit code after its problems have been printed.
+fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
+    config::load(flags, host).map_err(|problems| {
+        report(&problems);
+        config::exit_for(&problems)
+    })
+}
+
+/// Problems on stderr: one line each, the count last.
+fn report(problems: &[Problem]) {
+    let mut text = String::new();
+    for problem in problems {
+        text.push_str(&problem.to_string());
+        text.push('\n');
+    }
+    let noun = if problems.len() == 1 { "problem" } else { "problems" };
+    text.push_str(&format!("{} {noun} in the configuration", problems.len()));
+    complain(&text);
+}
+
+/// Text on stdout. A reader that has gone away is not our trouble.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()));
+}
+
+/// Text on stderr.
+fn complain(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{}", text.trim_end()));
+}

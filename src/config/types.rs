@@ -111,6 +111,10 @@ impl TryFrom<String> for HttpUrl {
         match uri.authority() {
             Some(a) if a.as_str().contains('@') => Err("must not contain user information".into()),
             Some(a) if a.host().is_empty() => Err("must include a host".into()),
+            // `http` keeps a port that is not a number, or none after the colon, in the text and hides it.
+            Some(a) if a.as_str() != a.host() && a.port_u16().is_none_or(|port| port == 0) => {
+                Err("must have a port between 1 and 65535, or none".into())
+            }
             Some(_) => Ok(Self(uri)),
             None => Err("must include scheme and host".into()),
         }
@@ -154,6 +158,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
     pub ca_pem: Option<String>,
+    /// Lines below this level need not be sent to the broker.
+    pub log_level: crate::log::Level,
 }
 
 /// The control plane: where it is and how it is talked to (spec section 1).
@@ -245,7 +251,7 @@ impl Default for Limits {
 }
 
 /// A stdio MCP server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Command {
     /// The channel it answers on, for the log.
     pub channel: Channel,
@@ -255,6 +261,18 @@ pub struct Command {
     pub cwd: PathBuf,
     /// The whole environment of the child.
     pub env: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Command {
+    /// Without the values of the environment and the arguments, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command")
+            .field("channel", &self.channel)
+            .field("program", &self.argv.first())
+            .field("cwd", &self.cwd)
+            .field("env", &self.env.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Log output (`log.*`).

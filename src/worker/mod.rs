@@ -1,1 +1,248 @@
-//! Placeholder.
+//! The worker: TLS, HTTP, JSON and MCP. The only process that parses what the network says.
+//!
+//! It inherits one socket and nothing else. It never opens a file for writing, binds, spawns or creates a Unix
+//! socket: what it needs of that kind it asks the broker for.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::config::types::{Transport, Worker};
+use crate::control::client::Client;
+use crate::control::metadata;
+use crate::control::poll::Poller;
+use crate::control::respond::Responder;
+use crate::exit::Exit;
+use crate::ipc::channel::{self, AsyncChannel};
+use crate::ipc::msg::{FromWorker, ToWorker};
+use crate::log::{Level, Log};
+use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
+use crate::mcp::{Upstream, http_leg};
+use crate::sys;
+
+use call::Carrier;
+use dispatch::Dispatch;
+use drain::{Drain, Order};
+use lane::{Lane, Lanes};
+use link::Link;
+use polling::Polling;
+use start::{Start, StartError};
+
+mod answers;
+mod call;
+mod dispatch;
+mod drain;
+mod lane;
+mod link;
+mod polling;
+mod start;
+
+/// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
+#[must_use]
+pub fn run() -> Exit {
+    let log = Log::relay(Level::Debug);
+    let socket = match sys::process::enter_worker() {
+        Ok(socket) => socket,
+        Err(e) => {
+            log.error("worker", "not started by the broker", &[("error", e.to_string().into())]);
+            return Exit::Usage;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            log.error("worker", "no runtime", &[("error", e.to_string().into())]);
+            return Exit::Os;
+        }
+    };
+    // Work inside block_on costs additional wake-ups, so the outermost future only waits for the end.
+    let ended = runtime.block_on(async move {
+        let (send, receive) = oneshot::channel();
+        tokio::spawn(async move {
+            // The receiver outlives every task.
+            let _ = send.send(live(socket, log).await);
+        });
+        receive.await
+    });
+    // A name lookup that hangs must not keep the process.
+    runtime.shutdown_background();
+    ended.unwrap_or(Exit::Software)
+}
+
+/// From the first frame to the last.
+async fn live(socket: OwnedFd, log: Log) -> Exit {
+    match serve(socket).await {
+        Ok(()) => Exit::Ok,
+        Err(e) => {
+            log.error("worker", "worker ends", &[("error", e.to_string().into())]);
+            Exit::Software
+        }
+    }
+}
+
+async fn serve(socket: OwnedFd) -> Result<(), StartError> {
+    let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
+    let Start { config, instance_id } = start::receive(&channel).await?;
+    let log = Log::relay(config.log_level);
+    let (link, uplink) = link::pair(Arc::clone(&channel));
+    let (events, wanted) = mpsc::unbounded_channel();
+    let house = House::build(&config, &instance_id, &link, &events, log.clone())?;
+
+    let up = tokio::spawn(uplink.run());
+    tokio::spawn(ask_for_children(wanted, link.clone()));
+    link.tell(FromWorker::Ready {});
+    let client = house.client.clone();
+    tokio::spawn(async move { metadata::fetch(&client).await });
+
+    let polling = Polling {
+        poller: Poller::new(house.client.clone()),
+        dispatch: Arc::clone(&house.dispatch),
+        lanes: Arc::clone(&house.lanes),
+        drain: house.drain.clone(),
+        link: link.clone(),
+        timeout: config.control.poll_timeout,
+        log: log.clone(),
+    };
+    let drain = house.drain.clone();
+    let finished = tokio::spawn(async move {
+        polling.run().await;
+        drain.finish().await
+    });
+
+    let unfinished = tokio::select! {
+        ended = house.listen(&channel) => return Err(ended),
+        sent = up => return Err(sent.ok().and_then(Result::err).map_or(StartError::Gone, StartError::Socket)),
+        unfinished = finished => unfinished.unwrap_or(u32::MAX),
+    };
+    house.close();
+    // The last frame goes out directly: the task that sends is not waited for.
+    let last = [FromWorker::Drained { unfinished }];
+    channel.send(&last).await?;
+    Ok(())
+}
+
+/// Passes the wishes of the stdio upstreams on to the broker.
+async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link: Link) {
+    while let Some(event) = wanted.recv().await {
+        link.tell(match event {
+            StdioEvent::Want { index, era } => FromWorker::Spawn { index, era },
+            StdioEvent::Lost { index, generation } => FromWorker::ChildLost { index, generation },
+        });
+    }
+}
+
+/// The parts that live as long as the worker.
+struct House {
+    client: Client,
+    lanes: Arc<Lanes>,
+    dispatch: Arc<Dispatch>,
+    drain: Drain,
+    log: Log,
+}
+
+impl House {
+    fn build(
+        config: &Worker,
+        instance_id: &str,
+        link: &Link,
+        events: &mpsc::UnboundedSender<StdioEvent>,
+        log: Log,
+    ) -> Result<Self, StartError> {
+        let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
+        let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
+        let lanes = config.bindings.iter().map(|binding| {
+            let upstream = match &binding.transport {
+                Transport::Http { url } => {
+                    let (tls, log) = (Arc::clone(&tls), log.clone());
+                    Upstream::Http(Box::new(http_leg::Http::new(url, &config.mcp, &config.limits, tls, log)))
+                }
+                Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
+                    *index,
+                    *serialize,
+                    &config.mcp,
+                    &config.limits,
+                    events.clone(),
+                    log.clone(),
+                    binding.channel.clone(),
+                )),
+            };
+            let concurrent = config.mcp.max_concurrent_requests;
+            Arc::new(Lane::new(binding.channel.clone(), upstream, config.control.max_inflight, concurrent))
+        });
+        let allowed = config.control.poll_channels.clone();
+        let lanes = Arc::new(Lanes::new(lanes.collect(), allowed, &config.limits));
+        let drain = Drain::new();
+        let responder = Responder::new(client.clone());
+        let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
+        let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
+        let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();
+        log.info("dispatcher", "dispatcher channels registered", &[("channels", names.join(",").into())]);
+        Ok(Self { client, lanes, dispatch: Arc::new(dispatch), drain, log })
+    }
+
+    /// Does what the broker says until the socket ends.
+    async fn listen(&self, channel: &AsyncChannel) -> StartError {
+        loop {
+            let (messages, fds) = match channel.recv().await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return StartError::Gone,
+                Err(e) => return e.into(),
+            };
+            let mut fds = fds.into_iter();
+            for message in messages {
+                self.obey(message, &mut fds);
+            }
+        }
+    }
+
+    fn obey(&self, message: ToWorker, fds: &mut dyn Iterator<Item = OwnedFd>) {
+        match message {
+            ToWorker::Verdict { call, verdict } => self.dispatch.verdict(call, verdict),
+            ToWorker::Orphan(ask) => self.dispatch.orphan(ask),
+            ToWorker::Child { index, era, generation } => match (fds.next(), fds.next(), self.stdio(index)) {
+                (Some(stdin), Some(stdout), Some(stdio)) => {
+                    stdio.attach(ChildPipes { stdin, stdout, era, generation });
+                }
+                _ => self.log.error(
+                    "mcpclient",
+                    "a child without pipes or binding",
+                    &[("index", index.into())],
+                ),
+            },
+            ToWorker::ChildGone { index, generation, retry_in_ms } => {
+                if let Some(stdio) = self.stdio(index) {
+                    stdio.gone(generation, Duration::from_millis(retry_in_ms));
+                }
+            }
+            ToWorker::Drain { poll_grace_ms, deadline_ms } => {
+                let now = Instant::now();
+                self.drain.order(Order {
+                    abort_poll: poll_grace_ms.map(|ms| now + Duration::from_millis(ms)),
+                    deadline: now + Duration::from_millis(deadline_ms),
+                });
+            }
+            ToWorker::Config { .. } => {
+                self.log.error("worker", "a second configuration is ignored", &[]);
+            }
+        }
+    }
+
+    fn stdio(&self, wanted: u8) -> Option<&Stdio> {
+        self.lanes.iter().find_map(|lane| match &lane.upstream {
+            Upstream::Stdio(stdio) if stdio.index() == wanted => Some(stdio),
+            Upstream::Stdio(_) | Upstream::Http(_) => None,
+        })
+    }
+
+    /// Lets the children know that nothing more comes.
+    fn close(&self) {
+        for lane in self.lanes.iter() {
+            if let Upstream::Stdio(stdio) = &lane.upstream {
+                stdio.close();
+            }
+        }
+    }
+}

@@ -55,7 +55,13 @@ fn an_unknown_or_malformed_message_is_no_frame() {
         "\0",
     ];
     for frame in frames {
-        assert!(matches!(heard(frame.as_bytes()), Err(Error::Frame(FrameError::Malformed(_) | FrameError::Count(_)))), "{frame}");
+        assert!(
+            matches!(
+                heard(frame.as_bytes()),
+                Err(Error::Frame(FrameError::Malformed(_) | FrameError::Count(_)))
+            ),
+            "{frame}"
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use crate::config::types::{
 use crate::ipc::channel::{Channel as Socket, Received};
 use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, ToWorker};
 use crate::log::{Format, Level};
-use crate::sys::{memfd, message};
+use crate::sys::{memfd, message, process};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -22,8 +22,8 @@ pub fn images() -> Images {
     let role = |test: &str| [test, "--exact", "--nocapture", "--"].iter().map(Into::into).collect();
     Images {
         program: std::env::current_exe().unwrap(),
-        worker: role("broker::tests::as_worker"),
-        launch: role("broker::tests::as_launch"),
+        worker: role("broker::service::tests::as_worker"),
+        launch: role("broker::service::tests::as_launch"),
     }
 }
 
@@ -65,6 +65,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         },
         limits: Limits::default(),
         ca_pem: None,
+        log_level: Level::Debug,
     };
     Config {
         worker,

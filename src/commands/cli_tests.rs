@@ -1,0 +1,102 @@
+use super::*;
+use crate::config::keys::{ALL, Shape};
+
+fn cli(words: &[&str]) -> Cli {
+    parse(&words.iter().map(|w| (*w).to_string()).collect::<Vec<_>>())
+}
+
+fn flags(words: &[&str]) -> Flags {
+    match cli(words) {
+        Cli::Run(flags) | Cli::ConfigCheck(flags) => flags,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn usage(words: &[&str]) -> String {
+    match cli(words) {
+        Cli::Usage(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_flag_of_the_table_reaches_its_setting_in_every_spelling() {
+    for key in ALL.iter().filter(|k| !k.flag.is_empty()) {
+        for command in [&["run"][..], &["config", "check"]] {
+            for name in [format!("--{}", key.flag), argv::option(key)] {
+                let joined = format!("{name}=true");
+                assert_eq!(flags(&[command, &[&joined]].concat()).last(key.flag), Some("true"), "{joined}");
+                let apart = if key.shape == Shape::Switch {
+                    vec![name.as_str()]
+                } else {
+                    vec![name.as_str(), "true"]
+                };
+                assert_eq!(flags(&[command, &apart].concat()).last(key.flag), Some("true"), "{apart:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn repeated_flags_keep_their_order_and_the_last_single_value_wins() {
+    let flags =
+        flags(&["run", "--log.level", "info", "--mcp.command=a", "--log.level=debug", "--mcp-command", "b"]);
+    assert_eq!(flags.all("mcp.command").unwrap(), ["a", "b"]);
+    assert_eq!(flags.last("log.level"), Some("debug"));
+    assert_eq!(flags.last("log.file"), None);
+}
+
+#[test]
+fn case_285_flags_of_other_flavours_are_unknown_to_run() {
+    assert!(usage(&["run", "--open-web-ui"]).starts_with("unknown flag: --open-web-ui\n"));
+    assert!(usage(&["run", "--cloudflared.token=x"]).starts_with("unknown flag: --cloudflared.token\n"));
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    assert!(usage(&["frobnicate"]).contains("frobnicate"));
+    assert!(usage(&["run", "extra"]).contains("extra"));
+    assert!(usage(&["config"]).contains("check"));
+    assert!(usage(&["worker", "x"]).contains("worker"));
+    assert!(usage(&["run", "--config"]).contains("flag needs an argument: --config"));
+}
+
+#[test]
+fn version_and_help_are_printed() {
+    for words in [&["--version"][..], &["version"]] {
+        match cli(words) {
+            Cli::Print(text) => assert_eq!(text, format!("tunnelward {}", env!("CARGO_PKG_VERSION"))),
+            other => panic!("{other:?}"),
+        }
+    }
+    for words in [
+        &[][..],
+        &["--help"],
+        &["-h"],
+        &["help"],
+        &["run", "--help"],
+        &["run", "-h"],
+        &["config", "check", "--help"],
+    ] {
+        match cli(words) {
+            Cli::Print(text) => {
+                assert!(text.starts_with("Usage: tunnelward"), "{text}");
+                assert!(!text.contains("launch"), "{text}");
+            }
+            other => panic!("{words:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_hidden_roles_are_understood() {
+    assert!(matches!(cli(&["worker"]), Cli::Worker));
+    match cli(&["launch", "--status-fd", "5", "main", "--", "/bin/x", "--help", "--", "-a", ""]) {
+        Cli::Launch(launch) => {
+            assert_eq!((launch.status_fd, launch.channel.as_str()), (5, "main"));
+            assert_eq!(launch.argv, ["/bin/x", "--help", "--", "-a", ""]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(usage(&["launch", "--status-fd", "5", "main", "--"]), "launch needs a program");
+}

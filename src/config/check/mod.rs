@@ -1,0 +1,104 @@
+//! From layers to [`Config`]: every rule of the configuration, and all that breaks one reported at once.
+//!
+//! Broker only. Each part takes what it needs from the [`Sources`], leaves problems and warnings there, and goes
+//! on with a default.
+
+mod bindings;
+mod commands;
+mod control;
+mod headers;
+mod log;
+mod program;
+mod rest;
+mod standing;
+
+use super::keys;
+use super::problem::{Place, Problem};
+use super::sources::Sources;
+use super::types::{Binding, Channel, Config, Transport, Worker};
+
+/// Most channels that can be declared; one more is kept for the reserved one.
+const MAX_CHANNELS: usize = 31;
+/// Longest `X-Tunnel-MCP-Server-Info` that the control plane takes, in bytes.
+const MAX_SERVER_INFO: usize = 4096;
+
+/// Checks everything.
+pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
+    let s = &mut sources;
+    standing::check(s);
+    let key = control::api_key(s);
+    let (mut bindings, http_errors) = bindings::http(s);
+    let (stdio, commands, stdio_errors) =
+        commands::stdio(s, &bindings, key.as_ref().and_then(|k| k.variable.as_deref()));
+    bindings.extend(stdio);
+    let poll_channels = control::poll_channels(s);
+    if !http_errors && !stdio_errors {
+        routes(s, &bindings, poll_channels.as_deref());
+    }
+    let control = control::control(s, key, poll_channels);
+    let mcp = rest::mcp(s);
+    let limits = rest::limits(s);
+    let ca_pem = rest::ca_bundle(s);
+    let log = log::log(s);
+    let stop = rest::stop(s);
+    let restart = rest::restart(s);
+    if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
+        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
+        return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
+    }
+    Err(sources.problems)
+}
+
+/// What can only be said of all bindings together.
+fn routes(s: &mut Sources<'_>, bindings: &[Binding], polled: Option<&[Channel]>) {
+    let flag = Place::named(format!("--{}", keys::POLL_CHANNELS.flag));
+    let place = s.flag(&keys::POLL_CHANNELS).or_else(|| s.env(&keys::POLL_CHANNELS)).map(|g| g.place);
+    let place = place.or_else(|| s.node(&keys::POLL_CHANNELS).map(|n| n.0)).unwrap_or(flag);
+    let has = |channel: &Channel| bindings.iter().any(|b| b.channel == *channel);
+    for channel in polled.unwrap_or_default().iter().filter(|c| !has(c)) {
+        let why = match channel.as_str() {
+            "main" => "control-plane.poll-channel main has no local MCP handler".to_string(),
+            "harpoon" => "control-plane.poll-channel harpoon has no routable target".to_string(),
+            other => format!("control-plane.poll-channel \"{other}\" has no local handler"),
+        };
+        s.refuse(
+            Problem::new(&place, why).hint("configure an MCP server for the channel or take it off the list"),
+        );
+    }
+    if polled.is_none() && !has(&Channel::main()) {
+        let (place, why) = if bindings.is_empty() {
+            let why = "main channel is required; set --mcp.server-url or --mcp.command, or MCP_SERVER_URL or MCP_COMMAND";
+            (Place::named("mcp"), why)
+        } else {
+            let why =
+                "main channel is required; add channel=main to one --mcp.server-url or --mcp.command entry";
+            (Place::named("mcp"), why)
+        };
+        s.refuse(Problem::new(&place, why));
+    }
+    let declared: Vec<&Binding> =
+        bindings.iter().filter(|b| polled.is_none_or(|p| p.contains(&b.channel))).collect();
+    if bindings.len() > MAX_CHANNELS {
+        let why = format!("at most {MAX_CHANNELS} channels can be configured");
+        s.refuse(Problem::new(&Place::named("mcp"), why).found(bindings.len().to_string()));
+    } else if server_info_len(&declared) > MAX_SERVER_INFO {
+        let why = format!("the channels need more than {MAX_SERVER_INFO} bytes in X-Tunnel-MCP-Server-Info");
+        s.refuse(Problem::new(&Place::named("mcp"), why).hint("use fewer channels or shorter names"));
+    }
+}
+
+/// Length of the header that declares these channels, in the longer of its versions.
+fn server_info_len(bindings: &[&Binding]) -> usize {
+    let one = |b: &&Binding| {
+        let affinity = matches!(b.transport, Transport::Stdio { .. });
+        // Member, quotes, braces and the comma: {"name":"…","stateless":true,"proc_affinity":true},
+        12usize
+            .saturating_add(b.channel.as_str().len())
+            .saturating_add(if b.stateless { 17 } else { 0 })
+            .saturating_add(if affinity { 21 } else { 0 })
+    };
+    bindings.iter().map(one).fold(r#"{"version":2,"channels":[]}"#.len(), usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests;

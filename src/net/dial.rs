@@ -1,0 +1,119 @@
+//! Names to addresses, addresses to TCP connections. Worker only; contacts nothing but the system's resolver and the
+//! addresses that [`super::address`] let through.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::address::{self, Host};
+use super::{Cause, Error, Phase};
+
+/// How long one address has the field to itself (RFC 8305 section 5: "Connection Attempt Delay").
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// An idle connection is probed after this time, and then at this pace; dead after three probes.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_PROBES: u32 = 3;
+
+/// A resolver that hangs keeps its thread, also after we stopped waiting for it: so many threads at most.
+const LOOKUPS: usize = 4;
+
+/// Opens TCP connections. Cheap to clone; clones share the bound on name lookups.
+#[derive(Clone, Debug)]
+pub(super) struct Dialer {
+    timeout: Duration,
+    lookups: Arc<Semaphore>,
+}
+
+impl Dialer {
+    /// `timeout` bounds the lookup and all connection attempts together.
+    pub(super) fn new(timeout: Duration) -> Self {
+        Self { timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    }
+
+    /// Connects to the first address of `host` that answers.
+    pub(super) async fn dial(&self, host: &Host, port: u16) -> Result<TcpStream, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let found = match host {
+            Host::Address(address) => vec![SocketAddr::new(*address, port)],
+            Host::Name(name) => match timeout_at(deadline, self.lookup(name.clone(), port)).await {
+                Ok(found) => found?,
+                Err(_) => return Err(Error::unsent(Phase::Dns, Cause::Dns, "the name lookup timed out")),
+            },
+        };
+        let candidates = address::candidates(found)?;
+        let stream = match timeout_at(deadline, race(&candidates)).await {
+            Ok(connected) => connected.map_err(|error| Error::io(Phase::Connect, &error))?,
+            Err(_) => return Err(Error::unsent(Phase::Connect, Cause::Timeout, "connecting timed out")),
+        };
+        tune(&stream);
+        Ok(stream)
+    }
+
+    /// Asks getaddrinfo, on a thread of its own: it blocks.
+    async fn lookup(&self, name: String, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let failed = || Error::unsent(Phase::Dns, Cause::Other, "the name lookup could not be started");
+        let permit = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| failed())?;
+        let asked = spawn_blocking(move || {
+            let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+            drop(permit);
+            found
+        });
+        asked.await.map_err(|_| failed())?.map_err(|error| {
+            // The text is the resolver's own ("Name does not resolve"); it does not repeat the name.
+            Error::unsent(Phase::Dns, Cause::Dns, format!("the name could not be resolved: {error}"))
+        })
+    }
+}
+
+/// "Happy eyeballs": the next address is tried when the one before it failed, or did not answer in time; the first
+/// to answer wins and the others are abandoned (RFC 8305 section 5). Fails with the failure that came first.
+async fn race(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    if let [only] = addresses {
+        return TcpStream::connect(*only).await;
+    }
+    let mut waiting = addresses.iter();
+    let mut attempts = JoinSet::new();
+    let mut failure = None;
+    loop {
+        if let Some(address) = waiting.next() {
+            attempts.spawn(TcpStream::connect(*address));
+        }
+        let ended = if waiting.len() == 0 {
+            attempts.join_next().await
+        } else {
+            match timeout(STAGGER, attempts.join_next()).await {
+                Ok(ended) => ended,
+                Err(_) => continue,
+            }
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => {
+                failure.get_or_insert(error);
+            }
+            Some(Err(_)) => {}
+            None => return Err(failure.unwrap_or_else(|| std::io::ErrorKind::Other.into())),
+        }
+    }
+}
+
+/// Small writes leave at once, and a peer that vanished is noticed. A socket that refuses an option still works, so
+/// failures are not fatal.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let _ = sockopt::set_socket_keepalive(stream, true);
+    let _ = sockopt::set_tcp_keepidle(stream, KEEPALIVE);
+    let _ = sockopt::set_tcp_keepintvl(stream, KEEPALIVE);
+    let _ = sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES);
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;

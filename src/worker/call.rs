@@ -1,0 +1,278 @@
+//! Carries one permitted command to its end: a slot, the MCP server, the answer. Worker only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::dispatch::done;
+use super::drain::{self, Drain};
+use super::lane::{Held, Lane, Local, Waiting};
+use super::link::Link;
+use crate::control::respond::{Delivered, RespType, Responder, Response};
+use crate::ipc::msg::Outcome;
+use crate::log::Log;
+use crate::mcp::failure::{Failure, Kind, Source};
+use crate::mcp::{Answer, Call, End, Note, jsonrpc};
+
+/// Notifications read ahead of the one that is being posted.
+const NOTES_AHEAD: usize = 16;
+
+/// A command on its way, apart from what it says.
+#[derive(Debug)]
+pub struct Job {
+    /// The number the broker knows it by; 0 for one that is not forwarded.
+    pub call: u64,
+    /// Of the command.
+    pub request_id: String,
+    /// Of the command.
+    pub shard_token: String,
+    /// The canonical channel.
+    pub channel: String,
+    /// The command's own `X-Request-Id`.
+    pub client_request_id: Option<String>,
+    /// When its answer is no longer wanted.
+    pub deadline: Option<Instant>,
+    /// Its share of the bytes in flight.
+    pub held: Held,
+}
+
+/// A command that goes to an MCP server.
+#[derive(Debug)]
+pub enum Forward {
+    /// A JSON-RPC request or notification.
+    Message {
+        /// Where to.
+        lane: Arc<Lane>,
+        /// What.
+        message: jsonrpc::Message,
+        /// Headers that may be forwarded.
+        headers: HeaderMap,
+    },
+    /// The end of a session.
+    Termination {
+        /// Where to.
+        lane: Arc<Lane>,
+        /// Headers that may be forwarded, the session among them.
+        headers: HeaderMap,
+    },
+}
+
+/// Something to post.
+#[derive(Debug)]
+pub struct Reply {
+    /// `resp_type`.
+    pub resp_type: RespType,
+    /// `resp_code`.
+    pub code: u16,
+    /// Upstream headers, not yet sanitised.
+    pub headers: HeaderMap,
+    /// `resp_json`.
+    pub body: Option<Bytes>,
+}
+
+/// How the way to the MCP server ended.
+enum Way {
+    /// As the upstream says.
+    End(End),
+    /// The deadline passed before anything was forwarded.
+    NeverStarted,
+    /// The worker is stopping and cannot wait any longer.
+    GivenUp,
+}
+
+/// Carries commands; one for the worker.
+#[derive(Debug)]
+pub struct Carrier {
+    responder: Responder,
+    link: Link,
+    drain: Drain,
+    log: Log,
+}
+
+impl Carrier {
+    /// A carrier that posts through `responder`.
+    #[must_use]
+    pub fn new(responder: Responder, link: Link, drain: Drain, log: Log) -> Self {
+        Self { responder, link, drain, log }
+    }
+
+    /// Starts a permitted command on a task of its own.
+    pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
+        let counted = self.drain.job();
+        tokio::spawn(Arc::clone(self).carry(job, forward, waiting, counted));
+    }
+
+    /// Posts an answer of the agent's own on a task of its own.
+    pub fn reply(self: &Arc<Self>, job: Job, reply: Reply, local: Local) {
+        let carrier = Arc::clone(self);
+        let counted = self.drain.job();
+        tokio::spawn(async move {
+            carrier.deliver(job, reply, None).await;
+            drop((local, counted));
+        });
+    }
+
+    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting, counted: drain::Job) {
+        let id = forward.rpc_id_owned();
+        let is_message = matches!(forward, Forward::Message { .. });
+        let way = tokio::select! {
+            biased;
+            way = self.travel(&job, forward, waiting) => way,
+            () = self.drain.given_up() => Way::GivenUp,
+        };
+        let answer = match way {
+            Way::End(End::Answer(answer)) => answer,
+            Way::End(End::DeadlinePassed) => {
+                return self
+                    .expired(&job, "command response deadline reached; dropping without posting a response");
+            }
+            Way::NeverStarted => {
+                return self.expired(&job, "dropping command whose response deadline has passed");
+            }
+            Way::GivenUp => {
+                self.drain.count_unfinished();
+                given_up(id.as_deref(), is_message)
+            }
+        };
+        if let Some(failure) = &answer.failure {
+            let mut fields =
+                vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
+            fields.extend(failure.fields());
+            self.log.warn("dispatcher", "MCP request failed", &fields);
+        }
+        let resp_type = match (is_message, &answer.body) {
+            (true, Some(_)) => RespType::Jsonrpc,
+            (true, None) => RespType::NotifyAck,
+            (false, _) => RespType::SessionTermination,
+        };
+        let reply = Reply { resp_type, code: answer.code, headers: answer.headers, body: answer.body };
+        self.deliver(job, reply, id).await;
+        drop(counted);
+    }
+
+    /// Waits for a slot, then lets the MCP server answer.
+    async fn travel(&self, job: &Job, forward: Forward, waiting: Waiting) -> Way {
+        let lane = Arc::clone(forward.lane());
+        let slot = tokio::select! {
+            biased;
+            slot = lane.slots.acquire() => slot,
+            () = passed(job.deadline) => return Way::NeverStarted,
+        };
+        drop(waiting);
+        if job.deadline.is_some_and(|d| d <= Instant::now()) {
+            return Way::NeverStarted;
+        }
+        let end = match forward {
+            Forward::Termination { headers, .. } => lane.upstream.terminate(headers, job.deadline).await,
+            Forward::Message { message, headers, .. } => {
+                let is_request = message.id().is_some();
+                let call = Call { message, headers, deadline: job.deadline };
+                if is_request {
+                    self.request(job, &lane, call).await
+                } else {
+                    lane.upstream.notification(call).await
+                }
+            }
+        };
+        drop(slot);
+        Way::End(end)
+    }
+
+    /// A request: its notifications are posted in order while the rest of the answer is read.
+    async fn request(&self, job: &Job, lane: &Lane, call: Call) -> End {
+        let (notes, incoming) = mpsc::channel(NOTES_AHEAD);
+        let upstream = async move { lane.upstream.request(call, &notes).await };
+        let (end, ()) = tokio::join!(upstream, self.post_notes(job, incoming));
+        end
+    }
+
+    async fn post_notes(&self, job: &Job, mut notes: mpsc::Receiver<Note>) {
+        let mut wanted = true;
+        while let Some(note) = notes.recv().await {
+            if !wanted {
+                continue;
+            }
+            let response = Response {
+                request_id: &job.request_id,
+                shard_token: &job.shard_token,
+                channel: &job.channel,
+                resp_type: RespType::Notify,
+                code: note.code,
+                headers: &note.headers,
+                body: Some(&note.body),
+                client_request_id: job.client_request_id.as_deref(),
+                too_large: None,
+            };
+            let delivered = self.responder.notify(response, job.deadline).await;
+            wanted = matches!(delivered, Delivered::Yes);
+        }
+    }
+
+    /// Posts the terminal answer and books the end of the call.
+    async fn deliver(&self, mut job: Job, reply: Reply, id: Option<String>) {
+        job.held.grow(reply.body.as_ref().map_or(0, Bytes::len));
+        let response = Response {
+            request_id: &job.request_id,
+            shard_token: &job.shard_token,
+            channel: &job.channel,
+            resp_type: reply.resp_type,
+            code: reply.code,
+            headers: &reply.headers,
+            body: reply.body.as_deref(),
+            client_request_id: job.client_request_id.as_deref(),
+            too_large: id.map(|id| Failure::protocol(Kind::ResponseBodyTooLarge).body(Some(&id))),
+        };
+        let outcome = match self.responder.terminal(response, job.deadline).await {
+            Delivered::Yes | Delivered::Gone => Outcome::Answered,
+            Delivered::Expired => {
+                let message = "command response deadline reached; dropping without posting a response";
+                self.log.info("dispatcher", message, &[("request_id", (&job.request_id).into())]);
+                Outcome::Expired
+            }
+            Delivered::No(reason) => {
+                let fields = [("request_id", (&job.request_id).into()), ("error", reason.into())];
+                self.log.error("dispatcher", "answer could not be delivered", &fields);
+                Outcome::Undelivered
+            }
+        };
+        done(&self.link, job.call, outcome);
+    }
+
+    fn expired(&self, job: &Job, message: &'static str) {
+        self.log.info("dispatcher", message, &[("request_id", (&job.request_id).into())]);
+        done(&self.link, job.call, Outcome::Expired);
+    }
+}
+
+impl Forward {
+    fn lane(&self) -> &Arc<Lane> {
+        match self {
+            Self::Message { lane, .. } | Self::Termination { lane, .. } => lane,
+        }
+    }
+
+    fn rpc_id_owned(&self) -> Option<String> {
+        match self {
+            Self::Message { message, .. } => message.id().map(str::to_owned),
+            Self::Termination { .. } => None,
+        }
+    }
+}
+
+/// What is posted for a command that the stopping worker can no longer wait for.
+fn given_up(id: Option<&str>, is_message: bool) -> Answer {
+    let failure = Failure { source: Source::ClientInternal, kind: None, received: false, status: None };
+    let body = (is_message && id.is_some()).then(|| failure.body(id));
+    Answer { code: failure.code(), headers: HeaderMap::new(), body, failure: Some(failure) }
+}
+
+/// Resolves at the deadline; never when there is none.
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,234 @@
+//! Takes polled commands apart, asks the broker for permission, and starts what is permitted. Worker only.
+//!
+//! Nothing is forwarded from here without a `Permit`; everything that can be answered without forwarding is
+//! answered at once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::answers;
+use super::call::{Carrier, Forward, Job, Reply};
+use super::lane::{Lanes, Waiting};
+use super::link::Link;
+use crate::control::client::Polled;
+use crate::control::wire::{Command, Item, Kind, Malformed};
+use crate::ipc::msg::{Ask, CallKind, FromWorker, Outcome, Verdict};
+use crate::log::Log;
+use crate::mcp::{headers, jsonrpc};
+
+/// A command that waits for the broker's verdict.
+#[derive(Debug)]
+struct Asked {
+    job: Job,
+    forward: Forward,
+    waiting: Waiting,
+}
+
+/// The dispatcher.
+#[derive(Debug)]
+pub struct Dispatch {
+    lanes: Arc<Lanes>,
+    carrier: Arc<Carrier>,
+    link: Link,
+    log: Log,
+    asked: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    last: u64,
+    waiting: HashMap<u64, Asked>,
+}
+
+impl Dispatch {
+    /// A dispatcher that hands permitted commands to `carrier`.
+    #[must_use]
+    pub fn new(lanes: Arc<Lanes>, carrier: Arc<Carrier>, link: Link, log: Log) -> Self {
+        Self { lanes, carrier, link, log, asked: Mutex::default() }
+    }
+
+    /// Takes everything a poll brought.
+    pub fn accept(&self, polled: Polled) {
+        for item in polled.batch.items {
+            match item {
+                Item::Command(command) => self.command(command, polled.received),
+                Item::Malformed(malformed) => self.malformed(malformed, polled.received),
+                Item::Dropped(why) => {
+                    self.log.warn("dispatcher", "control-plane command dropped", &[("reason", why.into())]);
+                }
+            }
+        }
+    }
+
+    /// One well-formed command.
+    fn command(&self, command: Command, received: Instant) {
+        let deadline = command.timeout.and_then(|t| received.checked_add(t));
+        if deadline.is_some_and(|d| d <= Instant::now()) {
+            let fields = [("request_id", (&command.request_id).into())];
+            self.log.info("dispatcher", "dropping command whose response deadline has passed", &fields);
+            return;
+        }
+        let client_request_id = command.client_request_id().map(str::to_owned);
+        let mut job = Job {
+            call: 0,
+            request_id: command.request_id,
+            shard_token: command.shard_token,
+            channel: command.channel,
+            client_request_id,
+            deadline,
+            held: self.lanes.hold(command.size),
+        };
+        match self.routed(&job, &command.kind, &command.headers) {
+            Err(reply) => self.reply(job, *reply),
+            Ok((forward, waiting)) => {
+                let ask = ask_for(&mut job, &forward, &self.asked);
+                let asked = Asked { job, forward, waiting };
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.insert(ask.call, asked);
+                self.link.tell(FromWorker::Ask(ask));
+            }
+        }
+    }
+
+    /// Decides where a command goes; the error is the answer for one that goes nowhere.
+    fn routed(
+        &self,
+        job: &Job,
+        kind: &Kind,
+        fields: &[(String, Vec<String>)],
+    ) -> Result<(Forward, Waiting), Box<Reply>> {
+        let message = match kind {
+            Kind::Jsonrpc(raw) => {
+                Some(jsonrpc::parse(raw).map_err(|invalid| Box::new(answers::invalid(&invalid)))?)
+            }
+            Kind::OauthDiscovery | Kind::SessionTermination => None,
+        };
+        if let Some(reply) = answers::not_built(&job.channel, kind, message.as_ref()) {
+            return Err(Box::new(reply));
+        }
+        let lane = self.lanes.get(&job.channel).filter(|_| !matches!(kind, Kind::OauthDiscovery));
+        let Some(lane) = lane else {
+            let fields = [("channel", (&job.channel).into()), ("request_id", (&job.request_id).into())];
+            self.log.warn("dispatcher", "command for an unsupported channel", &fields);
+            return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
+        };
+        let id = message.as_ref().and_then(jsonrpc::Message::id);
+        let headers: HeaderMap = headers::forwardable(fields)
+            .map_err(|problem| Box::new(answers::bad_headers(id, kind, &problem)))?;
+        let waiting = self.lanes.wait_in(lane);
+        let lane = Arc::clone(lane);
+        let forward = match message {
+            Some(message) => Forward::Message { lane, message, headers },
+            None => Forward::Termination { lane, headers },
+        };
+        Ok((forward, waiting))
+    }
+
+    /// The broker has decided.
+    pub fn verdict(&self, call: u64, verdict: Verdict) {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&call);
+        let Some(Asked { job, forward, waiting }) = asked else {
+            self.log.error("dispatcher", "verdict for an unknown call", &[("call", call.into())]);
+            return;
+        };
+        match verdict {
+            Verdict::Permit => self.carrier.start(job, forward, waiting),
+            Verdict::Duplicate => {
+                let fields = [("request_id", (&job.request_id).into())];
+                self.log.warn("dispatcher", "command delivered twice; forwarded once", &fields);
+            }
+            Verdict::InDoubt => {
+                let fields = [("request_id", (&job.request_id).into())];
+                self.log.warn(
+                    "dispatcher",
+                    "command in doubt delivered again; answered with a failure",
+                    &fields,
+                );
+                drop(waiting);
+                self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
+            }
+        }
+    }
+
+    /// A call that a dead worker held.
+    pub fn orphan(&self, ask: Ask) {
+        let reply = answers::in_doubt(ask.kind, ask.rpc_id.as_deref());
+        let job = Job {
+            call: 0,
+            request_id: ask.request_id,
+            shard_token: ask.shard_token,
+            channel: ask.channel,
+            client_request_id: None,
+            deadline: ask.ttl_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+            held: self.lanes.hold(0),
+        };
+        self.reply(job, reply);
+    }
+
+    /// A command whose ids could be read, but not the rest.
+    fn malformed(&self, malformed: Malformed, received: Instant) {
+        let fields = [("request_id", (&malformed.request_id).into()), ("error", malformed.message.into())];
+        self.log.warn("dispatcher", "control-plane command answered as malformed", &fields);
+        let reply = answers::malformed(&malformed);
+        let job = Job {
+            call: 0,
+            request_id: malformed.request_id,
+            shard_token: malformed.shard_token,
+            channel: malformed.channel,
+            client_request_id: None,
+            deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
+            held: self.lanes.hold(0),
+        };
+        self.reply(job, reply);
+    }
+
+    /// Posts an answer of the agent's own.
+    fn reply(&self, job: Job, reply: Reply) {
+        self.carrier.reply(job, reply, self.lanes.local_answer());
+    }
+}
+
+/// Gives the job its number and says what the broker must know to permit it.
+fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
+    let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+    calls.last = calls.last.saturating_add(1);
+    job.call = calls.last;
+    let left = job.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+    Ask {
+        call: job.call,
+        request_id: job.request_id.clone(),
+        shard_token: job.shard_token.clone(),
+        channel: job.channel.clone(),
+        kind: forward.kind(),
+        rpc_id: forward.rpc_id().map(str::to_owned),
+        ttl_ms: left.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+    }
+}
+
+/// What the broker calls the kinds that can be forwarded.
+impl Forward {
+    fn kind(&self) -> CallKind {
+        match self {
+            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
+            Self::Message { .. } => CallKind::Notification,
+            Self::Termination { .. } => CallKind::Termination,
+        }
+    }
+
+    fn rpc_id(&self) -> Option<&str> {
+        match self {
+            Self::Message { message, .. } => message.id(),
+            Self::Termination { .. } => None,
+        }
+    }
+}
+
+/// The end of a permitted call, as the broker books it.
+pub fn done(link: &Link, call: u64, outcome: Outcome) {
+    if call != 0 {
+        link.tell(FromWorker::Done { call, outcome });
+    }
+}

@@ -1,0 +1,91 @@
+//! The poll loop: one poll outstanding, as much as there is room for, until told to stop. Worker only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::dispatch::Dispatch;
+use super::drain::Drain;
+use super::lane::Lanes;
+use super::link::Link;
+use crate::control::poll::{Poller, Turn};
+use crate::ipc::msg::FromWorker;
+use crate::log::Log;
+
+/// What the first poll asks for, so that readiness is known soon.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a poll asks for that leaves out a full lane: it bounds how long that lane's commands wait once it is free.
+const PARTIAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The loop and what it needs.
+#[derive(Debug)]
+pub struct Polling {
+    /// Talks to the control plane.
+    pub poller: Poller,
+    /// Takes what comes.
+    pub dispatch: Arc<Dispatch>,
+    /// Says how much may come.
+    pub lanes: Arc<Lanes>,
+    /// Says when to stop.
+    pub drain: Drain,
+    /// Told when polling begins or ceases to work.
+    pub link: Link,
+    /// The configured poll timeout.
+    pub timeout: Duration,
+    /// Told when it begins and ends.
+    pub log: Log,
+}
+
+impl Polling {
+    /// Polls until the drain order. Returns when no poll is outstanding and none will be sent.
+    pub async fn run(mut self) {
+        self.log.info("controlplane", "poller started", &[]);
+        self.poll().await;
+        self.log.info("controlplane", "poller stopped", &[]);
+    }
+
+    async fn poll(&mut self) {
+        let mut first = true;
+        let mut healthy = false;
+        while !self.drain.ordered() {
+            let Some(room) = self.lanes.room() else {
+                tokio::select! {
+                    () = self.lanes.freed() => {}
+                    () = self.drain.begun() => {}
+                }
+                continue;
+            };
+            let timeout = match (first, room.partial) {
+                (true, _) => self.timeout.min(FIRST_TIMEOUT),
+                (false, true) => self.timeout.min(PARTIAL_TIMEOUT),
+                (false, false) => self.timeout,
+            };
+            let turn = tokio::select! {
+                turn = self.poller.next(room.limit, timeout, room.channels.as_deref()) => turn,
+                () = self.drain.poll_aborted() => return,
+            };
+            match turn {
+                Turn::Batch(polled) => {
+                    first = false;
+                    if !healthy {
+                        healthy = true;
+                        self.link.tell(FromWorker::PollOk {});
+                    }
+                    self.dispatch.accept(polled);
+                }
+                Turn::Failed(trouble) => {
+                    healthy = false;
+                    self.link.tell(FromWorker::PollFailing { reason: trouble.reason });
+                    if let Some(rescued) = trouble.rescued {
+                        self.dispatch.accept(rescued);
+                    }
+                    tokio::select! {
+                        () = sleep(trouble.wait) => {}
+                        () = self.drain.begun() => {}
+                    }
+                }
+            }
+        }
+    }
+}
