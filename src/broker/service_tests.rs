@@ -23,7 +23,7 @@ pub fn images() -> Images {
     Images {
         program: std::env::current_exe().unwrap(),
         worker: role("broker::service::tests::as_worker"),
-        launch: role("broker::service::tests::as_launch"),
+        launch: role("launch::tests::as_launch"),
     }
 }
 
@@ -140,17 +140,6 @@ impl Drop for House {
 }
 
 // ---- the roles ----
-
-#[test]
-fn as_launch() {
-    let mut args = std::env::args_os().skip_while(|a| a != "--").skip(1);
-    if args.next().is_none_or(|a| a != "--status-fd") {
-        return;
-    }
-    let fd = args.next().unwrap().to_str().unwrap().parse().unwrap();
-    let exit = crate::launch::run(fd, args.skip(2).collect());
-    panic!("launch returned {exit:?}");
-}
 
 #[test]
 fn as_worker() {
