@@ -20,6 +20,8 @@ const BURST: u32 = 30;
 const REFILL: Duration = Duration::from_millis(500);
 /// Longest value in a line, in bytes; longer ones are cut and marked.
 const MAX_VALUE: usize = 2048;
+/// What every line begins with.
+const HEAD: [&str; 4] = ["time", "level", "msg", "component"];
 /// Most fields that a record from below may carry.
 const MAX_FIELDS: usize = 32;
 
@@ -325,7 +327,10 @@ impl Log {
         let role = role.map(|r| ("role", r));
         let always = self.0.always.iter().map(|(k, v)| (*k, v.as_str()));
         let texts = head.into_iter().chain(role).chain(always).map(|(k, v)| (k, Value::from(v)));
-        let fields = record.fields.iter().map(|(k, v)| (k.as_ref(), v.clone()));
+        // A field must not shadow what every line carries.
+        let taken =
+            |key: &str| key == "role" || HEAD.contains(&key) || self.0.always.iter().any(|(k, _)| *k == key);
+        let fields = record.fields.iter().filter(|(k, _)| !taken(k)).map(|(k, v)| (k.as_ref(), v.clone()));
         if format == Format::Json {
             out.push('{');
         }

@@ -1,11 +1,10 @@
 //! The program: takes its arguments and its environment, does what is asked, ends with a documented code.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tunnelward::commands;
 use tunnelward::exit::Exit;
+use tunnelward::{commands, sys};
 
 fn main() -> ExitCode {
     let arguments: Result<Vec<String>, _> =
@@ -15,8 +14,5 @@ fn main() -> ExitCode {
         return Exit::Usage.into();
     };
     // A snapshot: nothing below reads the environment again.
-    let env: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-        .collect();
-    commands::dispatch(&arguments, &env).into()
+    commands::dispatch(&arguments, &sys::env::snapshot()).into()
 }

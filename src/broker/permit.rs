@@ -187,6 +187,12 @@ impl Permit {
         self.held.values()
     }
 
+    /// The calls in progress when the worker is no more.
+    #[must_use]
+    pub fn into_held(self) -> Vec<Held> {
+        self.held.into_values().collect()
+    }
+
     /// Judges one message.
     ///
     /// # Errors

@@ -11,15 +11,24 @@ use std::io::Write as _;
 
 use crate::config::{self, Config, Flags, Host, Problem};
 use crate::exit::Exit;
+use crate::sys;
 use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for.
 #[must_use]
 pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
     let host = Host { env, root: rustix::process::geteuid().is_root() };
-    match cli::parse(arguments) {
+    let cli = cli::parse(arguments);
+    // Launch keeps one descriptor more, and sees to it itself.
+    if !matches!(cli, Cli::Launch(_))
+        && let Err(e) = sys::fds::sanitize()
+    {
+        complain(&format!("inherited descriptors cannot be closed: {e}; Linux 5.9 or later is needed"));
+        return Exit::Unavailable;
+    }
+    match cli {
         Cli::Run(flags) => match load(&flags, host) {
-            Ok(config) => run::run(config),
+            Ok(config) => run::run(config, env),
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),

@@ -1,22 +1,44 @@
 //! `run`, and the two hidden roles that it starts.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
 use super::cli::Launch;
+use super::complain;
 use crate::config::Config;
+use crate::config::types;
 use crate::exit::Exit;
+use crate::log::Log;
+use crate::{broker, launch, sys, worker};
 
 /// Becomes the broker.
-pub fn run(config: Config) -> Exit {
-    drop(config);
-    Exit::Unavailable
+pub fn run(config: Config, env: &BTreeMap<String, String>) -> Exit {
+    match open_log(&config.log, env) {
+        Ok(log) => broker::run(config, env, log),
+        Err(text) => {
+            complain(&text);
+            Exit::CantCreate
+        }
+    }
 }
 
 /// Becomes the worker.
 pub fn worker() -> Exit {
-    Exit::Unavailable
+    worker::run()
 }
 
 /// Becomes a stdio MCP server.
 pub fn launch(launch: Launch) -> Exit {
-    drop(launch);
-    Exit::Unavailable
+    launch::run(launch.status_fd, launch.argv.into_iter().map(OsString::from).collect())
+}
+
+fn open_log(wanted: &types::Log, env: &BTreeMap<String, String>) -> Result<Log, String> {
+    let Some(path) = &wanted.file else {
+        // systemd sets JOURNAL_STREAM when stderr goes to the journal (systemd.exec(5)), which reads the prefix.
+        let journal = env.contains_key("JOURNAL_STREAM");
+        return Ok(Log::stderr(wanted.level, wanted.format, journal));
+    };
+    let file = sys::files::append_private(path)
+        .map_err(|e| format!("log.file: {} cannot be opened for appending: {e}", path.display()))?;
+    Ok(Log::file(wanted.level, wanted.format, file))
 }

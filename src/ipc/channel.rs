@@ -89,10 +89,10 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
         self.socket.as_fd()
     }
 
-    /// Whether [`Channel::flush`] has something left to do.
+    /// How many messages [`Channel::flush`] has left to send.
     #[must_use]
-    pub fn has_queued(&self) -> bool {
-        !self.queue.is_empty()
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 
     /// Puts a message behind those not yet sent. One with descriptors gets a frame of its own. The queue is as long

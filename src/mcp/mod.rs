@@ -64,7 +64,7 @@ pub enum End {
 #[derive(Debug)]
 pub enum Upstream {
     /// Over Streamable HTTP.
-    Http(http_leg::Http),
+    Http(Box<http_leg::Http>),
     /// A child of the broker.
     Stdio(stdio::Stdio),
 }

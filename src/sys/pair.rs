@@ -33,3 +33,9 @@ pub fn from_stdin() -> io::Result<OwnedFd> {
     rustix::stdio::dup2_stdin(null)?;
     Ok(socket)
 }
+
+/// Debian's default send buffer of 208 KiB, whatever this machine is set to. The kernel doubles what is asked for.
+#[cfg(test)]
+pub fn limit_queue(socket: &OwnedFd) {
+    rustix::net::sockopt::set_socket_send_buffer_size(socket, 104 * 1024).unwrap();
+}

@@ -1,7 +1,7 @@
 //! Waiting for descriptors: the broker's only place to sleep.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -25,12 +25,6 @@ impl<'a> Interest<'a> {
     pub fn or_write(mut self, wanted: bool) -> Self {
         self.flags.set(PollFlags::OUT, wanted);
         self
-    }
-
-    /// Only the peer's going away.
-    #[must_use]
-    pub fn hangup(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, flags: PollFlags::empty() }
     }
 }
 
@@ -68,4 +62,20 @@ pub fn wait(interests: &[Interest<'_>], timeout: Option<Duration>) -> io::Result
         }
     };
     Ok(fds.iter().map(ready).collect())
+}
+
+/// Whether `fd` has something to read, or its end has come. Does not wait.
+#[must_use]
+pub fn is_readable(fd: impl AsFd) -> bool {
+    is_ready(Interest::read(fd.as_fd()))
+}
+
+/// Whether nobody holds the other end of a pipe or socket any more. Does not wait.
+#[must_use]
+pub fn has_hung_up(fd: impl AsFd) -> bool {
+    is_ready(Interest { fd: fd.as_fd(), flags: PollFlags::empty() })
+}
+
+fn is_ready(interest: Interest<'_>) -> bool {
+    wait(&[interest], Some(Duration::ZERO)).is_ok_and(|ready| ready.iter().any(|r| r.readable))
 }

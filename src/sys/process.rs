@@ -78,3 +78,10 @@ pub fn kill_group(leader: u32, how: Kill) -> io::Result<()> {
 fn to_pid(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
+
+/// Sends this process a signal by number.
+#[cfg(test)]
+pub fn raise(signal: i32) {
+    let signal = Signal::from_named_raw(signal).unwrap();
+    rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+}

@@ -140,7 +140,6 @@ impl Carrier {
         if let Some(failure) = &answer.failure {
             let mut fields =
                 vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
-            fields.push(("status_code", answer.code.into()));
             fields.extend(failure.fields());
             self.log.warn("dispatcher", "MCP request failed", &fields);
         }

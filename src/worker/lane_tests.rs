@@ -15,7 +15,7 @@ fn lane(name: &str, capacity: usize) -> Arc<Lane> {
     let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_string()).unwrap();
     let tls = crate::tls::client_config(None).unwrap();
     let http = Http::new(&url, &mcp, &Limits::default(), tls, Log::memory().0);
-    Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(http), capacity, 10))
+    Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(Box::new(http)), capacity, 10))
 }
 
 fn lanes(lanes: Vec<Arc<Lane>>) -> Arc<Lanes> {

@@ -155,13 +155,10 @@ impl House {
         let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
-                Transport::Http { url } => Upstream::Http(http_leg::Http::new(
-                    url,
-                    &config.mcp,
-                    &config.limits,
-                    Arc::clone(&tls),
-                    log.clone(),
-                )),
+                Transport::Http { url } => {
+                    let (tls, log) = (Arc::clone(&tls), log.clone());
+                    Upstream::Http(Box::new(http_leg::Http::new(url, &config.mcp, &config.limits, tls, log)))
+                }
                 Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
                     *index,
                     *serialize,

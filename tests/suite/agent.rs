@@ -1,7 +1,7 @@
 //! The agent under test, as a real process with a real configuration file.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -161,9 +161,12 @@ pub fn kill(pid: u32, signal: &str) {
 pub fn children_of(pid: u32) -> Vec<u32> {
     let mut children = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(candidate) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else { continue };
+        let Some(candidate) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
+            continue;
+        };
         let stat = std::fs::read_to_string(format!("/proc/{candidate}/stat")).unwrap_or_default();
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1).map(str::to_owned));
+        let parent =
+            stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1).map(str::to_owned));
         if parent.as_deref() == Some(pid.to_string().as_str()) {
             children.push(candidate);
         }
@@ -190,10 +193,4 @@ pub async fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// Where the example binaries are (`lab`).
-pub fn example(name: &str) -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_tunnelward"));
-    binary.parent().unwrap().join("examples").join(name)
 }

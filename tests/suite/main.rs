@@ -14,7 +14,9 @@ mod lab;
 #[path = "lab.rs"]
 mod lab_itself;
 
+mod agent;
 mod config;
 mod docs;
 mod house;
 mod interop;
+mod world;

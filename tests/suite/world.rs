@@ -84,9 +84,10 @@ impl Plan {
 
     /// How to start the agent between the two.
     pub fn setup(&self, plane: &ControlPlane, stub: &Stub) -> Setup {
-        let bindings = self.bindings.clone().unwrap_or_else(|| {
-            format!("  server_urls: [{{channel: main, url: {:?}}}]\n", stub.url())
-        });
+        let bindings = self
+            .bindings
+            .clone()
+            .unwrap_or_else(|| format!("  server_urls: [{{channel: main, url: {:?}}}]\n", stub.url()));
         let setup = Setup::new("");
         let ca = if plane.url().starts_with("https") {
             format!("ca_bundle: {:?}\n", setup.file("ca.pem", &plane.ca_pem()))
@@ -110,7 +111,7 @@ impl Plan {
 
 /// The command line of the lab's stdio server.
 pub fn stdio_stub(args: &str) -> String {
-    format!("{} stub-stdio {args}", crate::agent::example("lab").display())
+    format!("{} stub-stdio {args}", crate::lab::program().display())
 }
 
 impl World {

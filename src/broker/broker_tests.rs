@@ -1,0 +1,455 @@
+//! The whole broker against real processes: this test binary plays the worker and launch, by running one of its own
+//! tests. Which part the worker plays is written in the tunnel id of its configuration.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::config::types::{
+    Binding, Channel, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop,
+    Transport, Worker as WorkerConfig,
+};
+use crate::ipc::channel::{Channel as Socket, Received};
+use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, ToWorker};
+use crate::log::{Format, Level};
+use crate::sys::{memfd, message};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// This binary in the roles of ours.
+pub fn images() -> Images {
+    let role = |test: &str| [test, "--exact", "--nocapture", "--"].iter().map(Into::into).collect();
+    Images {
+        program: std::env::current_exe().unwrap(),
+        worker: role("broker::tests::as_worker"),
+        launch: role("broker::tests::as_launch"),
+    }
+}
+
+/// A stdio server of a few words of shell.
+pub fn shell(script: &str) -> Command {
+    Command {
+        channel: Channel::main(),
+        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
+        cwd: "/".into(),
+        env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())]),
+    }
+}
+
+fn config(part: &str, commands: Vec<Command>) -> Config {
+    let bindings = (0_u8..).zip(&commands).map(|(index, command)| Binding {
+        channel: command.channel.clone(),
+        stateless: false,
+        transport: Transport::Stdio { index, serialize: false },
+    });
+    let worker = WorkerConfig {
+        control: Control {
+            origin: HttpUrl::try_from("http://127.0.0.1:9".to_string()).unwrap(),
+            path_prefix: String::new(),
+            tunnel_id: part.into(),
+            organization: None,
+            api_key: Secret::new("key".into()),
+            extra_headers: vec![],
+            poll_timeout: Duration::from_secs(25),
+            poll_guardrail: Duration::from_secs(5),
+            max_inflight: 10,
+            poll_channels: None,
+        },
+        bindings: bindings.collect(),
+        mcp: Mcp {
+            extra_headers: vec![],
+            connection_max_ttl: Duration::from_secs(600),
+            max_concurrent_requests: 10,
+            stdio_send_initialized: false,
+        },
+        limits: Limits::default(),
+        ca_pem: None,
+        log_level: crate::log::Level::Debug,
+    };
+    Config {
+        worker,
+        commands,
+        log: LogConfig { level: Level::Debug, format: Format::Text, file: None },
+        stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
+        restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
+        warnings: vec![],
+    }
+}
+
+struct House {
+    broker: Broker,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl House {
+    fn new(part: &str, commands: Vec<Command>) -> Self {
+        let (log, lines) = Log::memory();
+        let signals = Signals::block().unwrap();
+        let notify = Notify::new(&BTreeMap::new(), Instant::now());
+        let broker = Broker::new(config(part, commands), "0".repeat(32), images(), signals, notify, log);
+        Self { broker, lines }
+    }
+
+    fn start(part: &str, commands: Vec<Command>) -> Self {
+        let mut house = Self::new(part, commands);
+        let now = Instant::now();
+        house.broker.notices = house.broker.children.begin(now).unwrap();
+        house.broker.start_worker(now).unwrap();
+        house
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.log().iter().filter(|l| l.contains(text)).count()
+    }
+
+    /// Turns the loop until a line with the text was logged so many times.
+    fn until(&mut self, text: &str, times: usize) {
+        let end = Instant::now() + SOON;
+        while self.count(text) < times {
+            assert!(Instant::now() < end, "no {times} lines with {text:?} in {:#?}", self.log());
+            assert_eq!(self.broker.turn().unwrap(), None, "{:#?}", self.log());
+        }
+    }
+
+    fn end(&mut self) -> Exit {
+        loop {
+            if let Some(exit) = self.broker.turn().unwrap() {
+                return exit;
+            }
+        }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.broker.kill_all();
+    }
+}
+
+// ---- the roles ----
+
+#[test]
+fn as_launch() {
+    let mut args = std::env::args_os().skip_while(|a| a != "--").skip(1);
+    if args.next().is_none_or(|a| a != "--status-fd") {
+        return;
+    }
+    let fd = args.next().unwrap().to_str().unwrap().parse().unwrap();
+    let exit = crate::launch::run(fd, args.skip(2).collect());
+    panic!("launch returned {exit:?}");
+}
+
+#[test]
+fn as_worker() {
+    if std::env::args().any(|a| a == "--") {
+        Player::enter().play();
+    }
+}
+
+/// A worker without a network.
+struct Player {
+    socket: Socket<FromWorker, ToWorker>,
+    raw: std::os::fd::OwnedFd,
+    log: Log,
+    part: String,
+    pipes: Vec<(u32, std::fs::File, std::fs::File)>,
+}
+
+impl Player {
+    fn enter() -> Self {
+        let socket = process::enter_worker().unwrap();
+        let raw = socket.try_clone().unwrap();
+        let (socket, log) = (Socket::new(socket), Log::relay(Level::Debug));
+        let mut player = Self { socket, raw, log, part: String::new(), pipes: vec![] };
+        let (first, mut fds) = player.frame();
+        let [ToWorker::Config { size, sha256, instance_id }] = &first[..] else { panic!("{first:?}") };
+        assert_eq!((fds.len(), instance_id.len()), (1, 32));
+        let json = memfd::read_sealed(fds.remove(0), *size).unwrap();
+        assert_eq!(crate::ipc::digest::sha256_hex(&json), *sha256);
+        let config: WorkerConfig = serde_json::from_slice(&json).unwrap();
+        assert_eq!(config.control.api_key.expose(), "key");
+        assert_eq!(std::env::vars_os().count(), 0, "the environment is empty");
+        player.part = config.control.tunnel_id;
+        player
+    }
+
+    fn frame(&mut self) -> (Vec<ToWorker>, Vec<std::os::fd::OwnedFd>) {
+        loop {
+            match self.socket.recv().unwrap() {
+                Received::Frame(messages, fds) => return (messages, fds),
+                Received::Closed => std::process::abort(),
+                Received::Nothing => {
+                    poll::wait(&[Interest::read(self.socket.fd())], None).unwrap();
+                }
+            }
+        }
+    }
+
+    fn says(&mut self, message: FromWorker) {
+        self.socket.queue(&message, vec![]).unwrap();
+        assert!(self.socket.flush().unwrap());
+    }
+
+    fn asks(&mut self, call: u64, id: &str) {
+        self.says(FromWorker::Ask(Ask {
+            call,
+            request_id: id.into(),
+            shard_token: "shard".into(),
+            channel: "main".into(),
+            kind: CallKind::Request,
+            rpc_id: Some("1".into()),
+            ttl_ms: Some(60_000),
+        }));
+    }
+
+    fn play(mut self) {
+        self.says(FromWorker::Ready {});
+        match self.part.as_str() {
+            "garbage" => message::send(&self.raw, b"[{\"exec\":{\"path\":\"/bin/sh\"}}]", &[]).unwrap(),
+            "descriptor" => {
+                message::send(&self.raw, b"[{\"poll_ok\":{}}]", &[self.raw.as_fd()]).unwrap();
+            }
+            "long" => message::send(&self.raw, &vec![b' '; 70_000], &[]).unwrap(),
+            "violation" => process::raise(31),
+            "ask" => {
+                self.asks(1, "r1");
+                self.asks(2, "r1");
+            }
+            _ => {}
+        }
+        loop {
+            let (messages, fds) = self.frame();
+            let mut fds = fds.into_iter();
+            for message in messages {
+                self.log.info("fake", "heard", &[("message", format!("{message:?}").into())]);
+                if let ToWorker::Child { generation, .. } = message {
+                    let (stdin, stdout) = (fds.next().unwrap().into(), fds.next().unwrap().into());
+                    self.pipes.push((generation, stdin, stdout));
+                }
+                self.reacts(message);
+            }
+        }
+    }
+
+    fn reacts(&mut self, message: ToWorker) {
+        match (self.part.as_str(), message) {
+            ("mute", ToWorker::Drain { .. }) => {}
+            (_, ToWorker::Drain { .. }) => {
+                self.says(FromWorker::Drained { unfinished: 0 });
+                // Not by returning: the harness would write to a place that is not ours.
+                leave();
+            }
+            // The first life ends here; the next ones hear of the call as an orphan.
+            ("ask", ToWorker::Verdict { call: 2, .. }) if self.pipes.is_empty() => std::process::abort(),
+            ("echo", ToWorker::Child { generation, .. }) => {
+                use std::io::{BufRead as _, Write as _};
+                let (_, stdin, stdout) = self.pipes.last_mut().unwrap();
+                stdin.write_all(b"ping\n").unwrap();
+                let lines = std::io::BufReader::new(stdout).lines();
+                let line = lines.map(Result::unwrap).find(|l| l.contains("pong")).unwrap();
+                self.log.info("fake", "echo", &[("line", line.into()), ("generation", generation.into())]);
+            }
+            ("eras", ToWorker::Child { index, generation: 1, .. }) => {
+                self.says(FromWorker::Spawn { index, era: Era::Stateless });
+                self.says(FromWorker::Spawn { index, era: Era::Stateless });
+            }
+            ("lost", ToWorker::Child { index, generation: 1, .. }) => {
+                self.pipes.clear();
+                self.says(FromWorker::ChildLost { index, generation: 1 });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "the fake worker ends without the harness's words"
+)]
+fn leave() -> ! {
+    std::process::exit(0)
+}
+
+// ---- the tests ----
+
+#[test]
+fn a_service_starts_serves_and_stops_without_leftovers() {
+    let mut house = House::start(
+        "echo",
+        vec![shell("echo on stderr >&2; while read x; do echo pong $x $ONLY $HOME; done")],
+    );
+    house.until("pong", 1);
+    let log = house.log();
+    let echo = log.iter().find(|l| l.contains("pong")).unwrap();
+    assert!(echo.contains("\"pong ping this\"") && echo.contains("role=worker"), "{echo}");
+    house.until("on stderr", 1);
+    let pids: Vec<u32> = house.broker.children.pids().collect();
+    house.broker.stop(Instant::now());
+    assert_eq!(house.end(), Exit::Ok);
+    assert_eq!(house.count("🟢 tunnel-client started"), 1);
+    assert_eq!(house.count("worker ended"), 1, "{:#?}", house.log());
+    assert_eq!(house.count("mcp child exited"), 1);
+    assert_eq!(house.count("level=ERROR"), 0, "{:#?}", house.log());
+    assert!(pids.iter().all(|pid| process::exit_fd(*pid).is_err()));
+}
+
+#[test]
+fn a_dead_workers_calls_are_logged_handed_on_and_never_permitted_again() {
+    let mut house = House::start("ask", vec![shell("exec cat")]);
+    house.until("worker died", 1);
+    let line = house.log().into_iter().find(|l| l.contains("worker died")).unwrap();
+    assert!(
+        line.contains("signal=6") && line.contains("calls_held=1") && line.contains("request_ids=r1"),
+        "{line}"
+    );
+    house.until("Orphan(Ask", 1);
+    house.until("verdict: InDoubt", 2);
+    let orphan = house.log().into_iter().find(|l| l.contains("Orphan(Ask")).unwrap();
+    assert!(orphan.contains("shard") && !orphan.contains("ttl_ms: Some(60000)"), "{orphan}");
+    assert!(house.count("verdict: Permit") <= 1);
+    assert_eq!(house.count("🟢 tunnel-client started"), 1);
+}
+
+#[test]
+fn after_a_worker_crash_the_children_are_replaced() {
+    let mut house = House::start("ask", vec![shell("exec cat")]);
+    house.until("mcp child started", 2);
+    house.until("generation: 2", 1);
+    assert_eq!(house.count("mcp child exited"), 1);
+    assert_eq!(house.broker.children.pids().count(), 1);
+}
+
+#[test]
+fn a_worker_that_breaks_the_protocol_is_killed_and_replaced() {
+    for (part, reason) in [
+        ("garbage", "unknown variant `exec`"),
+        ("descriptor", "it sent a descriptor"),
+        ("long", "the frame is too long"),
+    ] {
+        let mut house = House::start(part, vec![shell("exec cat")]);
+        house.until("worker died", 2);
+        let line = house.log().into_iter().find(|l| l.contains("worker broke the protocol")).unwrap();
+        assert!(line.contains(reason), "{part}: {line}");
+        assert!(house.log().iter().any(|l| l.contains("worker died") && l.contains("signal=9")));
+    }
+}
+
+#[test]
+fn a_worker_that_dies_again_and_again_is_started_slowly_and_never_ends_the_service() {
+    let mut house = House::start("garbage", vec![shell("exec cat")]);
+    house.until("worker started", 6);
+    house.until("is started slowly", 1);
+    assert!(house.broker.restart_at.unwrap() > Instant::now() + Duration::from_secs(50));
+    house.broker.stop(Instant::now());
+    assert_eq!(house.end(), Exit::Ok);
+}
+
+#[test]
+fn a_worker_killed_by_its_filter_is_not_replaced() {
+    let mut house = House::start("violation", vec![shell("exec cat")]);
+    assert_eq!(house.end(), Exit::Violation);
+    assert_eq!(house.count("worker started"), 1);
+    assert!(house.broker.children.is_empty());
+}
+
+#[test]
+fn a_dead_child_is_announced_gone_and_started_again() {
+    let mut house = House::start("echo", vec![shell("read x; echo pong; exit 3")]);
+    house.until("pong", 2);
+    let log = house.log();
+    assert!(log.iter().any(|l| l.contains("mcp child exited") && l.contains("exit_code=3")), "{log:#?}");
+    assert!(
+        log.iter().any(|l| l.contains("ChildGone { index: 0, generation: 1, retry_in_ms: 10 }")),
+        "{log:#?}"
+    );
+    assert!(log.iter().any(|l| l.contains("Child { index: 0, era: None, generation: 2 }")), "{log:#?}");
+}
+
+#[test]
+fn a_lost_child_is_stopped_with_its_group_and_replaced() {
+    let stubborn = "trap '' TERM; sleep 1000 & echo child $! >&2; while :; do sleep 1; done";
+    let mut house = House::start("lost", vec![shell(stubborn)]);
+    house.until("line=\"child", 1);
+    let line = house.log().into_iter().find(|l| l.contains("line=\"child")).unwrap();
+    let grandchild: u32 = line.split("child ").last().unwrap().trim_matches('"').parse().unwrap();
+    let begun = Instant::now();
+    house.until("mcp child exited", 1);
+    assert!(begun.elapsed() > Duration::from_secs(4), "it had its time");
+    house.until("generation: 2", 1);
+    let gone =
+        || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).map_or(true, |s| s.contains(") Z"));
+    let end = Instant::now() + SOON;
+    while !gone() {
+        assert!(Instant::now() < end, "a grandchild survived");
+    }
+}
+
+#[test]
+fn the_second_era_gets_a_child_of_its_own_once() {
+    let mut house = House::start("eras", vec![shell("exec cat")]);
+    house.until("era: Some(Stateless), generation: 2", 1);
+    house.broker.stop(Instant::now());
+    assert_eq!(house.end(), Exit::Ok);
+    assert_eq!(house.count("mcp child started"), 2);
+    assert_eq!(house.count("mcp child exited"), 2);
+}
+
+#[test]
+fn a_worker_that_does_not_finish_is_killed() {
+    let mut house = House::start("mute", vec![shell("exec cat")]);
+    house.until("🟢 tunnel-client started", 1);
+    house.broker.stop(Instant::now());
+    assert_eq!(house.end(), Exit::Ok);
+    assert!(house.log().iter().any(|l| l.contains("killing the worker") && l.contains("does not finish")));
+}
+
+#[test]
+fn a_second_stop_signal_ends_everything_at_once() {
+    let mut house = House::start("mute", vec![shell("trap '' TERM; while :; do sleep 1; done")]);
+    house.until("🟢 tunnel-client started", 1);
+    house.broker.stop(Instant::now());
+    let begun = Instant::now();
+    assert_eq!(house.broker.stop_now(), Exit::TempFail);
+    house.end();
+    assert!(begun.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
+    let missing = Command { argv: vec!["/nonexistent/server".into()], ..shell("") };
+    let mut house = House::new("echo", vec![shell("exec cat"), missing]);
+    let error = house.broker.children.begin(Instant::now()).unwrap_err();
+    assert_eq!(
+        (error.program.as_str(), error.error.kind()),
+        ("/nonexistent/server", io::ErrorKind::NotFound)
+    );
+    let cwd = Command { cwd: "/nonexistent".into(), ..shell("") };
+    let mut house = House::new("echo", vec![cwd]);
+    assert_eq!(
+        house.broker.children.begin(Instant::now()).unwrap_err().error.kind(),
+        io::ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn a_server_that_vanishes_later_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("server");
+    std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
+    let command = Command { argv: vec![link.to_str().unwrap().into()], ..shell("") };
+    let mut house = House::start("serve", vec![command]);
+    std::fs::remove_file(&link).unwrap();
+    let now = Instant::now();
+    house.until("Child { index: 0", 1);
+    house.broker.children.lost(Id { index: 0, generation: 1 }, now);
+    house.until("mcp command cannot be started", 2);
+    house.until("ChildGone { index: 0, generation: 3", 1);
+    std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
+    house.until("mcp child started", 2);
+}

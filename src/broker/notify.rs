@@ -1,0 +1,95 @@
+//! What the service manager is told: ready, status, stopping, and "not yet, but alive". Broker only.
+//!
+//! The messages are those of `sd_notify(3)`. They are sent from here, not by the crate that renders them, because
+//! its sending reads the environment, waits on a full socket and does not know abstract names.
+
+use std::collections::BTreeMap;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+/// How often the start timeout is extended while the first poll has not succeeded.
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
+/// By how much, in microseconds.
+const EXTEND_BY_USEC: u32 = 30_000_000;
+
+/// The service manager, if there is one.
+#[derive(Debug)]
+pub struct Notify {
+    socket: Option<UnixDatagram>,
+    ready: bool,
+    extend_at: Instant,
+    status: String,
+}
+
+impl Notify {
+    /// The one that `NOTIFY_SOCKET` names. A socket that is not there is the same as none: `run` serves without.
+    #[must_use]
+    pub fn new(env: &BTreeMap<String, String>, now: Instant) -> Self {
+        let socket = env.get("NOTIFY_SOCKET").and_then(|name| connect(name).ok());
+        Self { socket, ready: false, extend_at: now, status: String::new() }
+    }
+
+    /// Polling works. The first time, the service is ready.
+    pub fn polling(&mut self) {
+        if !std::mem::replace(&mut self.ready, true) {
+            self.send(&[NotifyState::Ready]);
+        }
+        self.status("polling the control plane");
+    }
+
+    /// A sentence for `systemctl status`.
+    pub fn status(&mut self, text: &str) {
+        // A line break would begin another assignment.
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if text != self.status {
+            self.send(&[NotifyState::Status(&text)]);
+            self.status = text;
+        }
+    }
+
+    /// The service stops.
+    pub fn stopping(&mut self) {
+        self.ready = true;
+        self.send(&[NotifyState::Stopping]);
+    }
+
+    /// Asks for more time to start when that is due.
+    pub fn tick(&mut self, now: Instant) {
+        if !self.ready && now >= self.extend_at {
+            self.extend_at = now + EXTEND_EVERY;
+            self.send(&[NotifyState::ExtendTimeoutUsec(EXTEND_BY_USEC)]);
+        }
+    }
+
+    /// When [`Notify::tick`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.ready && self.socket.is_some()).then_some(self.extend_at)
+    }
+
+    fn send(&self, states: &[NotifyState<'_>]) {
+        if let Some(socket) = &self.socket {
+            let text: String = states.iter().map(|s| format!("{s}\n")).collect();
+            // A manager that does not listen is not waited for.
+            let _ = socket.send(text.as_bytes());
+        }
+    }
+}
+
+fn connect(name: &str) -> std::io::Result<UnixDatagram> {
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    socket.connect_addr(&address)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+#[path = "notify_tests.rs"]
+mod tests;

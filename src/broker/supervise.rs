@@ -1,0 +1,253 @@
+//! One worker process: its socket, its permit table, its stderr, and how long it may take for what. Broker only.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::children::Notice;
+use super::permit::{Held, MAX_HELD, Permit, Step};
+use super::relay::{Bounds, Relay};
+use super::spawn::{Images, Process};
+use super::window::Window;
+use crate::config::types::{self, Transport};
+use crate::ipc::channel::{Channel, Received};
+use crate::ipc::digest::sha256_hex;
+use crate::ipc::msg::{FrameError, FromWorker, ToWorker, Verdict};
+use crate::log::Log;
+use crate::sys::memfd;
+use crate::sys::process::Kill;
+
+/// From its start until a worker must say that it serves.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// What is logged when it does not.
+const NOT_STARTED: &str = "worker does not start";
+/// From its last word until a worker must have ended.
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// Most messages waiting for room in the socket: more than the orphans and the calls of an honest worker together.
+const MAX_QUEUED: usize = 3 * MAX_HELD;
+/// Frames taken from the worker in one turn of the loop.
+const MAX_FRAMES: usize = 16;
+
+/// A worker that was started and not waited for yet.
+pub struct Worker {
+    /// The process.
+    pub process: Process,
+    /// Its stderr.
+    pub stderr: Relay,
+    channel: Channel<ToWorker, FromWorker>,
+    permit: Permit,
+    /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
+    /// closed its end.
+    mute: bool,
+    drained: bool,
+    /// When it is killed, and what is logged then.
+    limit: Option<(Instant, &'static str)>,
+    /// What it was given to answer for, until it is ready: should it die before, the next one gets it.
+    orphans: Vec<Held>,
+}
+
+impl Worker {
+    /// Starts a worker and queues its configuration and the calls that it has to answer with a failure.
+    ///
+    /// # Errors
+    /// When the kernel has no resources for it, or the configuration does not fit.
+    pub fn start(
+        images: &Images,
+        config: &types::Worker,
+        instance_id: &str,
+        orphans: &[Held],
+        now: Instant,
+    ) -> io::Result<Self> {
+        let json = Zeroizing::new(serde_json::to_vec(config).map_err(io::Error::other)?);
+        let content = memfd::sealed(&json)?;
+        let size = u64::try_from(json.len()).map_err(io::Error::other)?;
+        let first = ToWorker::Config { size, sha256: sha256_hex(&json), instance_id: instance_id.into() };
+        let started = images.worker()?;
+        let mut channel = Channel::new(started.socket);
+        channel.queue(&first, vec![content]).map_err(io::Error::other)?;
+        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
+            // A call that did not fit into a frame could not have come in one.
+            channel.queue(&ToWorker::Orphan(ask), Vec::new()).map_err(io::Error::other)?;
+        }
+        let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
+        let commands =
+            config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
+        Ok(Self {
+            process: started.process,
+            stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
+            channel,
+            permit: Permit::new(channels, commands),
+            mute: false,
+            drained: false,
+            limit: Some((now + START_LIMIT, NOT_STARTED)),
+            orphans: orphans.to_vec(),
+        })
+    }
+
+    /// For polling: the socket, and whether to wait for room in it. `None` when it is of no use any more.
+    #[must_use]
+    pub fn socket(&self) -> Option<(std::os::fd::BorrowedFd<'_>, bool)> {
+        (!self.mute).then(|| (self.channel.fd(), self.channel.queued() > 0))
+    }
+
+    /// When [`Worker::tick`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|(at, _)| at)
+    }
+
+    /// Whether it said that nothing is left to do.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// The calls in progress.
+    pub fn held(&self) -> impl ExactSizeIterator<Item = &Held> {
+        self.permit.held()
+    }
+
+    /// The calls that the next worker must answer for.
+    #[must_use]
+    pub fn into_orphans(self) -> Vec<Held> {
+        if self.permit.is_ready() { self.permit.into_held() } else { self.orphans }
+    }
+
+    /// Passes a notice about a child on.
+    ///
+    /// # Errors
+    /// Never, as such a message always fits.
+    pub fn tell(&mut self, notice: Notice) -> Result<(), FrameError> {
+        match notice {
+            Notice::Started(id, era, pipes) => {
+                self.permit.give(id.index, id.generation);
+                let child = ToWorker::Child { index: id.index, era, generation: id.generation };
+                self.channel.queue(&child, vec![pipes.stdin, pipes.stdout])
+            }
+            Notice::Gone(id, retry_in) => {
+                let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
+                let gone = ToWorker::ChildGone { index: id.index, generation: id.generation, retry_in_ms };
+                self.channel.queue(&gone, Vec::new())
+            }
+        }
+    }
+
+    /// Tells it to poll no more and to be done within the bound.
+    ///
+    /// # Errors
+    /// Never, as such a message always fits.
+    pub fn drain(&mut self, stop: &types::Stop, now: Instant) -> Result<(), FrameError> {
+        let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let drain =
+            ToWorker::Drain { poll_grace_ms: Some(ms(stop.poll_grace)), deadline_ms: ms(stop.drain_timeout) };
+        self.permit.drain();
+        self.limit = Some((now + stop.drain_timeout + END_LIMIT, "worker does not finish"));
+        self.channel.queue(&drain, Vec::new())
+    }
+
+    /// Sends what is queued, as far as the socket takes it.
+    pub fn flush(&mut self, now: Instant) {
+        if !self.mute && self.channel.flush().is_err() {
+            self.leave(now);
+        }
+    }
+
+    /// Kills it when it has had its time.
+    pub fn tick(&mut self, now: Instant, log: &Log) {
+        if let Some((_, why)) = self.limit.filter(|(at, _)| *at <= now) {
+            log.error(
+                "broker",
+                "killing the worker",
+                &[("reason", why.into()), ("calls_held", self.held().len().into())],
+            );
+            self.kill();
+            self.limit = Some((now + END_LIMIT, "worker survives being killed"));
+        }
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.mute = true;
+        self.process.kill(Kill::Force);
+    }
+
+    /// Reads what it says, judges it and answers. What is left for the broker to do is appended to `steps`. The first
+    /// illegal word is the last.
+    /// `false` when nothing more is there, so that a dead worker can be heard to its end.
+    pub fn listen(&mut self, window: &mut Window, now: Instant, log: &Log, steps: &mut Vec<Step>) -> bool {
+        for _ in 0..MAX_FRAMES {
+            if self.mute {
+                return false;
+            }
+            match self.channel.recv() {
+                Ok(Received::Nothing) => return false,
+                Ok(Received::Closed) => self.leave(now),
+                Ok(Received::Frame(_, fds)) if !fds.is_empty() => self.broke(&"it sent a descriptor", log),
+                Ok(Received::Frame(messages, _)) => self.frame(messages, window, now, log, steps),
+                Err(e) => self.broke(&e, log),
+            }
+        }
+        true
+    }
+
+    fn frame(
+        &mut self,
+        messages: Vec<FromWorker>,
+        window: &mut Window,
+        now: Instant,
+        log: &Log,
+        steps: &mut Vec<Step>,
+    ) {
+        for message in messages {
+            match self.permit.accept(message, window, now) {
+                Err(breach) => return self.broke(&breach, log),
+                Ok(Step::Verdict { call, verdict }) => self.answer(call, verdict, log),
+                Ok(step) => {
+                    self.heed(&step, now);
+                    steps.push(step);
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, call: u64, verdict: Verdict, log: &Log) {
+        if self.channel.queued() >= MAX_QUEUED {
+            return self.broke(&"it asks without listening", log);
+        }
+        if let Err(e) = self.channel.queue(&ToWorker::Verdict { call, verdict }, Vec::new()) {
+            self.broke(&e, log);
+        }
+    }
+
+    /// What a step means for the worker itself.
+    fn heed(&mut self, step: &Step, now: Instant) {
+        match step {
+            Step::Ready => {
+                self.orphans = Vec::new();
+                self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
+            }
+            Step::Drained { .. } => {
+                self.drained = true;
+                self.leave(now);
+            }
+            _ => {}
+        }
+    }
+
+    /// It has nothing more to say and should end.
+    fn leave(&mut self, now: Instant) {
+        self.mute = true;
+        self.limit = Some((now + END_LIMIT, "worker does not end"));
+    }
+
+    fn broke(&mut self, why: &dyn std::fmt::Display, log: &Log) {
+        log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
+        self.kill();
+    }
+}
+
+/// The request ids of a few calls, for the log.
+pub fn some_ids(worker: &Worker) -> String {
+    worker.held().take(10).map(Held::request_id).collect::<Vec<_>>().join(",")
+}
