@@ -17,8 +17,9 @@ use crate::log::Log;
 use crate::mcp::failure::{Failure, Kind, Source};
 use crate::mcp::{Answer, Call, End, Note, jsonrpc};
 
-/// Notifications read ahead of the one that is being posted.
-const NOTES_AHEAD: usize = 16;
+/// Notifications read ahead of the one that is being posted. They are posted one after the other, so more would win
+/// no time, and each may be as large as an answer.
+const NOTES_AHEAD: usize = 1;
 
 /// A command on its way, apart from what it says.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Job {
     pub deadline: Option<Instant>,
     /// Its share of the bytes in flight.
     pub held: Held,
+    /// The worker does not end before it.
+    pub counted: drain::Job,
 }
 
 /// A command that goes to an MCP server.
@@ -99,23 +102,28 @@ impl Carrier {
         Self { responder, link, drain, log }
     }
 
+    /// Counts a command that was accepted: from before anything is asked or awaited for it, so that no drain can
+    /// overlook it.
+    #[must_use]
+    pub fn count(&self) -> drain::Job {
+        self.drain.job()
+    }
+
     /// Starts a permitted command on a task of its own.
     pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
-        let counted = self.drain.job();
-        tokio::spawn(Arc::clone(self).carry(job, forward, waiting, counted));
+        tokio::spawn(Arc::clone(self).carry(job, forward, waiting));
     }
 
     /// Posts an answer of the agent's own on a task of its own.
     pub fn reply(self: &Arc<Self>, job: Job, reply: Reply, local: Local) {
         let carrier = Arc::clone(self);
-        let counted = self.drain.job();
         tokio::spawn(async move {
             carrier.deliver(job, reply, None).await;
-            drop((local, counted));
+            drop(local);
         });
     }
 
-    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting, counted: drain::Job) {
+    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
         let id = forward.rpc_id_owned();
         let is_message = matches!(forward, Forward::Message { .. });
         let way = tokio::select! {
@@ -132,10 +140,7 @@ impl Carrier {
             Way::NeverStarted => {
                 return self.expired(&job, "dropping command whose response deadline has passed");
             }
-            Way::GivenUp => {
-                self.drain.count_unfinished();
-                given_up(id.as_deref(), is_message)
-            }
+            Way::GivenUp => given_up(id.as_deref(), is_message),
         };
         if let Some(failure) = &answer.failure {
             let mut fields =
@@ -150,7 +155,6 @@ impl Carrier {
         };
         let reply = Reply { resp_type, code: answer.code, headers: answer.headers, body: answer.body };
         self.deliver(job, reply, id).await;
-        drop(counted);
     }
 
     /// Waits for a slot, then lets the MCP server answer.
@@ -239,6 +243,8 @@ impl Carrier {
             }
         };
         done(&self.link, job.call, outcome);
+        // Only now may the worker end.
+        drop(job.counted);
     }
 
     fn expired(&self, job: &Job, message: &'static str) {
