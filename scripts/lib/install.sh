@@ -5,6 +5,8 @@
 
 TOOLCHAIN=1.95.0
 CARGO_DENY=0.20.2
+X86_64=x86_64-unknown-linux-musl
+AARCH64=aarch64-unknown-linux-musl
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -17,6 +19,19 @@ want() {
     local package=$1
     shift
     "$@" >/dev/null 2>&1 || MISSING+=("$package")
+}
+
+# want_build TARGET: what building the release for it needs.
+want_build() {
+    want gcc command -v cc
+    want binutils command -v readelf
+    case $1 in
+        x86_64-*) want musl-tools command -v musl-gcc ;;
+        aarch64-*)
+            want gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
+            want libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
+            ;;
+    esac
 }
 
 # Installs what `want` found missing.

@@ -65,6 +65,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         },
         limits: Limits::default(),
         ca_pem: None,
+        log_level: crate::log::Level::Debug,
     };
     Config {
         worker,

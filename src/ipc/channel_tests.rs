@@ -20,11 +20,6 @@ fn verdict(call: u64) -> ToWorker {
     ToWorker::Verdict { call, verdict: Verdict::Permit }
 }
 
-/// Debian's default for both directions, whatever this machine is set to. The kernel doubles what is asked for.
-fn debian(socket: &OwnedFd) {
-    rustix::net::sockopt::set_socket_send_buffer_size(socket, 104 * 1024).unwrap();
-}
-
 #[test]
 fn a_packed_frame_is_what_encode_writes() {
     let messages: Vec<ToWorker> = (0..3).map(verdict).collect();
@@ -117,8 +112,8 @@ fn garbage_is_an_error_and_a_dead_peer_is_the_end() {
 async fn floods_both_ways_lose_nothing_at_the_default_buffer_size() {
     const CALLS: u64 = 20_000;
     let (a, b) = pair::new().unwrap();
-    debian(&a);
-    debian(&b);
+    pair::limit_queue(&a);
+    pair::limit_queue(&b);
     let mut broker = Broker::new(a);
     let worker = std::sync::Arc::new(AsyncChannel::new(b).unwrap());
     let sending = tokio::spawn({
@@ -163,13 +158,13 @@ async fn floods_both_ways_lose_nothing_at_the_default_buffer_size() {
 #[tokio::test]
 async fn a_worker_that_does_not_listen_delays_but_loses_nothing() {
     let (a, b) = pair::new().unwrap();
-    debian(&a);
+    pair::limit_queue(&a);
     let mut broker = Broker::new(a);
     for call in 0..100_000 {
         broker.queue(&verdict(call), vec![]).unwrap();
     }
     assert!(!broker.flush().unwrap(), "the socket cannot have taken all");
-    assert!(broker.has_queued());
+    assert!(broker.queued() > 0);
     let worker = AsyncChannel::new(b).unwrap();
     let mut next = 0;
     while next < 100_000 {

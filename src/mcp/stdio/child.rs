@@ -1,18 +1,19 @@
 //! One stdio server: the requests it has in flight and the lines that wait for its stdin.
 //!
-//! Callers put lines in and wait at their inbox; the task in [`super::tend`] moves bytes. Nobody waits while the
+//! Callers put lines in and wait at their inbox; the task in [`super::shared::tend`] moves bytes. Nobody waits while the
 //! state is locked.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::net::unix::pipe;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 
 use super::guard::Guard;
 use super::inbox::Inbox;
+use super::settings::Settings;
 use super::table::{Entry, Table};
-use super::{Settings, wire};
+use super::wire;
+use super::writer::{Origin, Outgoing};
 use crate::mcp::failure::{Failure, Kind};
 use crate::mcp::jsonrpc::Message;
 
@@ -32,36 +33,21 @@ pub(super) struct Child {
     room: Arc<Semaphore>,
     all_room: u32,
     state: Mutex<State>,
-    /// Something waits to be written, or stdin is to be closed.
-    queued: Notify,
+    /// Something waits to be written.
+    pub(super) queued: Notify,
     /// The broker says that the process has ended, or another took its place.
     leaving: Notify,
+    /// Stdin is to be closed.
+    closing: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) table: Table,
     pub(super) guard: Guard,
-    queue: VecDeque<Outgoing>,
-    replies: usize,
-    closing: bool,
+    pub(super) queue: VecDeque<Outgoing>,
+    pub(super) replies: usize,
     ended: Option<Failure>,
-}
-
-struct Outgoing {
-    line: Vec<u8>,
-    written: usize,
-    origin: Origin,
-    _room: Option<OwnedSemaphorePermit>,
-}
-
-/// Who wants a line written.
-enum Origin {
-    Request(u64),
-    /// Told when it has been written.
-    Notification(oneshot::Sender<()>),
-    /// The agent itself.
-    Agent,
 }
 
 /// Why a message was not put in.
@@ -71,13 +57,6 @@ pub(super) enum Refused {
     Ended(Failure),
     /// The server has not been initialized.
     NotInitialized,
-}
-
-/// What the writer is to do.
-enum Next {
-    Write,
-    Close,
-    Wait,
 }
 
 impl std::fmt::Debug for Child {
@@ -99,6 +78,7 @@ impl Child {
             state: Mutex::default(),
             queued: Notify::new(),
             leaving: Notify::new(),
+            closing: Notify::new(),
         }
     }
 
@@ -187,8 +167,11 @@ impl Child {
 
     /// Closes stdin, which asks the server to end.
     pub(super) fn close(&self) {
-        self.lock().closing = true;
-        self.queued.notify_one();
+        self.closing.notify_one();
+    }
+
+    pub(super) async fn closed(&self) {
+        self.closing.notified().await;
     }
 
     /// What stdout still holds is read, then the child is over.
@@ -214,71 +197,9 @@ impl Child {
         self.slots.close();
         self.room.close();
     }
-
-    /// Writes what waits until that is impossible. A line that has begun is finished before any other, whatever
-    /// becomes of its caller; once nobody waits for it, the child has `stall` to take the rest.
-    pub(super) async fn write(&self, stdin: pipe::Sender) -> Failure {
-        loop {
-            match self.next() {
-                Next::Write => {}
-                Next::Wait => {
-                    self.queued.notified().await;
-                    continue;
-                }
-                Next::Close => {
-                    drop(stdin);
-                    return std::future::pending().await;
-                }
-            }
-            match tokio::time::timeout(self.settings.timing.stall, stdin.writable()).await {
-                Err(_) if self.is_stuck() => return Failure::closed(Kind::ConnectionClosed),
-                Err(_) => continue,
-                Ok(Err(_)) => return Failure::closed(Kind::ClosedPipe),
-                Ok(Ok(())) => {}
-            }
-            if self.write_some(&stdin).is_err() {
-                return Failure::closed(Kind::ClosedPipe);
-            }
-        }
-    }
-
-    fn next(&self) -> Next {
-        let mut state = self.lock();
-        state.forget_unwanted();
-        match (state.closing, state.queue.is_empty()) {
-            (true, _) => Next::Close,
-            (false, true) => Next::Wait,
-            (false, false) => Next::Write,
-        }
-    }
-
-    fn is_stuck(&self) -> bool {
-        let state = self.lock();
-        let waited_for = |line: &Outgoing| !matches!(line.origin, Origin::Agent) && state.wanted(line);
-        state.queue.front().is_some_and(|line| line.written > 0 && !waited_for(line))
-    }
-
-    fn write_some(&self, stdin: &pipe::Sender) -> std::io::Result<()> {
-        let mut state = self.lock();
-        state.forget_unwanted();
-        let Some(front) = state.queue.front_mut() else { return Ok(()) };
-        match stdin.try_write(front.line.get(front.written..).unwrap_or_default()) {
-            Ok(n) => front.written += n,
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-            Err(e) => return Err(e),
-        }
-        if front.written >= front.line.len() {
-            state.written();
-        }
-        Ok(())
-    }
 }
 
 impl State {
-    fn put(&mut self, line: Vec<u8>, origin: Origin, room: Option<OwnedSemaphorePermit>) {
-        self.queue.push_back(Outgoing { line, written: 0, origin, _room: room });
-    }
-
     /// What the child gets for a caller's notification; `None`: nothing.
     fn line_for(&mut self, message: &Message, settings: &Settings) -> Option<Vec<u8>> {
         match message.method() {
@@ -290,32 +211,6 @@ impl State {
                 Some(wire::plain(message.raw()))
             }
             _ => Some(wire::plain(message.raw())),
-        }
-    }
-
-    /// Whether somebody waits for what the line brings.
-    fn wanted(&self, line: &Outgoing) -> bool {
-        match &line.origin {
-            Origin::Request(number) => self.table.get(*number).is_some(),
-            Origin::Notification(tell) => !tell.is_closed(),
-            Origin::Agent => true,
-        }
-    }
-
-    /// Drops lines from the front that nobody wants any more and that have not begun.
-    fn forget_unwanted(&mut self) {
-        while self.queue.front().is_some_and(|line| line.written == 0 && !self.wanted(line)) {
-            self.queue.pop_front();
-        }
-    }
-
-    /// The front line has been written to its end.
-    fn written(&mut self) {
-        match self.queue.pop_front().map(|line| line.origin) {
-            // Who does not listen any more need not know.
-            Some(Origin::Notification(tell)) => drop(tell.send(())),
-            Some(Origin::Agent) => self.replies = self.replies.saturating_sub(1),
-            Some(Origin::Request(_)) | None => {}
         }
     }
 

@@ -1,11 +1,11 @@
 //! Which children a binding has, and what is known about those that it has not.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::child::Child;
+use super::settings::Timing;
 use crate::ipc::msg::Era;
 
 /// Where a call for an era goes.
@@ -26,7 +26,8 @@ struct Place {
     child: Option<Arc<Child>>,
     /// The last child of this era, to know whom a late message is about.
     generation: Option<u32>,
-    wanted: bool,
+    /// When one was asked for, unless the broker has answered since.
+    wanted: Option<Instant>,
     /// When the broker will start the next.
     retry_at: Option<Instant>,
 }
@@ -37,14 +38,14 @@ pub(super) struct Children {
     session: Place,
     stateless: Place,
     fresh: Option<Arc<Child>>,
-    patience: Duration,
+    timing: Timing,
     closed: bool,
 }
 
 impl Children {
-    pub(super) fn new(patience: Duration) -> Self {
+    pub(super) fn new(timing: Timing) -> Self {
         let (session, stateless) = (Place::default(), Place::default());
-        Self { session, stateless, fresh: None, patience, closed: false }
+        Self { session, stateless, fresh: None, timing, closed: false }
     }
 
     fn place(&mut self, era: Era) -> &mut Place {
@@ -62,7 +63,7 @@ impl Children {
         let Some(era) = era else { return self.fresh.replace(child) };
         let generation = Some(child.generation);
         let old = std::mem::take(self.place(era));
-        *self.place(era) = Place { child: Some(child), generation, wanted: false, retry_at: None };
+        *self.place(era) = Place { child: Some(child), generation, wanted: None, retry_at: None };
         old.child
     }
 
@@ -78,17 +79,16 @@ impl Children {
             self.attach(Arc::clone(&child), Some(era));
             return Pick::Child(child);
         }
-        let patience = self.patience;
+        let timing = self.timing;
         let place = self.place(era);
-        if place.retry_at.is_some_and(|at| at.saturating_duration_since(Instant::now()) > patience) {
+        if place.retry_at.is_some_and(|at| at.saturating_duration_since(Instant::now()) > timing.patience) {
             return Pick::None;
         }
-        if std::mem::replace(&mut place.wanted, true) { Pick::Wait } else { Pick::Want }
-    }
-
-    /// A call has given up waiting; the next one asks again.
-    pub(super) fn waited_in_vain(&mut self, era: Era) {
-        self.place(era).wanted = false;
+        if place.wanted.is_some_and(|since| since.elapsed() < timing.wait) {
+            return Pick::Wait;
+        }
+        place.wanted = Some(Instant::now());
+        Pick::Want
     }
 
     /// Takes out the child of this generation. `retry_at` holds for its era, or, when it had none or was never
@@ -100,14 +100,14 @@ impl Children {
             .find(|e| self.place(*e).generation == Some(generation));
         if let Some(era) = named {
             let place = self.place(era);
-            place.wanted = false;
+            place.wanted = None;
             place.retry_at = retry_at;
             return place.child.take();
         }
         for era in [Era::Session, Era::Stateless] {
             let place = self.place(era);
             if place.child.is_none() {
-                place.wanted = false;
+                place.wanted = None;
                 place.retry_at = retry_at;
             }
         }

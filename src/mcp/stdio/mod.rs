@@ -9,33 +9,36 @@
 //! late.
 
 use std::os::fd::OwnedFd;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use super::failure::{Failure, Kind};
+use super::failure::Failure;
 use super::{Answer, Call, End, Note};
 use crate::config::types::{Channel, Limits, Mcp};
 use crate::ipc::msg::Era;
 use crate::log::Log;
 use child::{Child, Refused};
-use children::{Children, Pick};
+use children::Children;
 use inbox::Event;
+use settings::{Counts, Settings, TIMING};
+use shared::{Shared, tend};
 
 mod child;
 mod children;
 mod guard;
 mod inbox;
 mod reader;
+mod settings;
+mod shared;
 mod table;
 mod wire;
+mod writer;
 
 /// What the worker passes on to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,72 +72,9 @@ pub struct ChildPipes {
     pub generation: u32,
 }
 
-/// How often something happened since the start.
-#[derive(Debug, Default)]
-struct Counter(AtomicU64);
-
-impl Counter {
-    fn add(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-}
-
-/// What children have sent that reached no caller.
-#[derive(Debug, Default)]
-struct Counts {
-    skipped: Counter,
-    late: Counter,
-    unknown: Counter,
-    requests: Counter,
-    dropped: Counter,
-}
-
-/// Bounds on waiting that no configuration changes.
-#[derive(Clone, Copy, Debug)]
-struct Timing {
-    /// A call waits this long for a child.
-    wait: Duration,
-    /// A child that is not to be started again sooner is not waited for.
-    patience: Duration,
-    /// How long a child may leave a line half read that nobody waits for.
-    stall: Duration,
-    /// How long the last words of a child are waited for.
-    linger: Duration,
-}
-
-const TIMING: Timing = Timing {
-    wait: Duration::from_secs(30),
-    patience: Duration::from_secs(10),
-    stall: Duration::from_secs(30),
-    linger: Duration::from_millis(500),
-};
-
-/// What all children of a binding have in common.
-#[derive(Debug)]
-struct Settings {
-    index: u8,
-    serialize: bool,
-    send_initialized: bool,
-    max_age: Duration,
-    max_line: usize,
-    timing: Timing,
-    channel: Channel,
-    log: Log,
-    counts: Counts,
-}
-
 /// A stdio binding. Cheap to share by reference; all methods take `&self`.
 #[derive(Debug)]
 pub struct Stdio(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    settings: Arc<Settings>,
-    events: mpsc::UnboundedSender<StdioEvent>,
-    children: Mutex<Children>,
-    /// Wakes the calls that wait for a child, in the order of their coming.
-    changed: Notify,
-}
 
 impl Stdio {
     /// A binding without children yet. `index` counts in the configuration's command list.
@@ -165,11 +105,11 @@ impl Stdio {
     }
 
     fn with(settings: Settings, events: mpsc::UnboundedSender<StdioEvent>) -> Self {
-        let patience = settings.timing.patience;
+        let timing = settings.timing;
         Self(Arc::new(Shared {
             settings: Arc::new(settings),
             events,
-            children: Mutex::new(Children::new(patience)),
+            children: Mutex::new(Children::new(timing)),
             changed: Notify::new(),
         }))
     }
@@ -295,66 +235,6 @@ impl Stdio {
             None => Ok(()),
         }
     }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Children> {
-        self.children.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, event: StdioEvent) {
-        // Nobody listens only when the worker is at its end.
-        let _ = self.events.send(event);
-    }
-
-    /// The child for an era; asks for one and waits when there is none.
-    async fn child(&self, era: Era) -> Result<Arc<Child>, Failure> {
-        let until = Instant::now() + self.settings.timing.wait;
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            // Before looking, so that no change is missed.
-            changed.as_mut().enable();
-            let pick = self.lock().pick(era);
-            match pick {
-                Pick::Child(child) => return Ok(child),
-                Pick::None => return Err(Failure::closed(Kind::ConnectionClosed)),
-                Pick::Want => self.tell(StdioEvent::Want { index: self.settings.index, era }),
-                Pick::Wait => {}
-            }
-            if timeout_at(until, changed).await.is_err() {
-                self.lock().waited_in_vain(era);
-                return Err(Failure::closed(Kind::ConnectionClosed));
-            }
-        }
-    }
-
-    /// No new calls for this child.
-    fn detach(&self, child: &Arc<Child>) {
-        if self.lock().detach(child) {
-            let generation = child.generation;
-            self.tell(StdioEvent::Lost { index: self.settings.index, generation });
-            let fields =
-                [("channel", self.settings.channel.as_str().into()), ("generation", generation.into())];
-            self.settings.log.warn("mcpclient", "stdio server lost", &fields);
-        }
-    }
-}
-
-/// Moves bytes between a child and its callers until it ends. What it has answered before it ended is delivered.
-async fn tend(shared: Arc<Shared>, child: Arc<Child>, stdin: pipe::Sender, stdout: pipe::Receiver) {
-    let linger = child.settings.timing.linger;
-    let mut reading = pin!(child.read(stdout));
-    let (failure, over) = tokio::select! {
-        biased;
-        () = &mut reading => (Failure::closed(Kind::Eof), true),
-        failure = child.write(stdin) => (failure, false),
-        () = child.left() => (Failure::closed(Kind::Eof), false),
-    };
-    shared.detach(&child);
-    if !over {
-        let _ = timeout(linger, reading).await;
-    }
-    child.end(failure);
 }
 
 fn content_type(value: &'static str) -> HeaderMap {

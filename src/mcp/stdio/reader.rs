@@ -7,6 +7,7 @@ use tokio::net::unix::pipe;
 
 use super::child::Child;
 use super::inbox::Event;
+use super::settings::Counter;
 use super::table::Found;
 use super::wire;
 use crate::log::Value;
@@ -117,11 +118,11 @@ impl Child {
         self.report("line on the stdout of a stdio server skipped", &self.settings.counts.skipped, &fields);
     }
 
-    fn count(&self, what: &'static str, counter: &super::Counter) {
+    fn count(&self, what: &'static str, counter: &Counter) {
         self.report(what, counter, &[]);
     }
 
-    fn report(&self, what: &'static str, counter: &super::Counter, more: &[(&'static str, Value<'_>)]) {
+    fn report(&self, what: &'static str, counter: &Counter, more: &[(&'static str, Value<'_>)]) {
         let total = counter.add();
         let channel = self.settings.channel.as_str();
         let mut fields = vec![("channel", channel.into()), ("generation", self.generation.into())];

@@ -109,3 +109,11 @@ fn the_number_of_a_long_answer_is_read_where_sdks_write_it() {
         assert_eq!(find(nested), None, "{nested}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_line_of_a_child_can_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..80), tail in "[ {}\":,id0-9a]{0,20}") {
+        let _ = number_in_long_line(&bytes, &bytes);
+        let _ = number_in_long_line(tail.as_bytes(), tail.as_bytes());
+    }
+}

@@ -165,3 +165,35 @@ async fn what_are_no_pipes_are_refused() {
     rig.stdio.attach(ChildPipes { stdin: null(), stdout: null(), era: None, generation: 8 });
     assert_eq!(rig.event().await, StdioEvent::Lost { index: 3, generation: 8 });
 }
+
+#[tokio::test]
+async fn case_218_and_219_every_failure_echoes_the_id_and_names_the_status() {
+    let rig = rig(|s| s.timing.wait = Duration::from_millis(10));
+    for id in ["\"\\u0061\"", "1.50", "9007199254740993", "\"\""] {
+        let (code, body) = rig.call("ping", id, "{}").answer().await;
+        let expected = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32603,\"message\":\"Bad Gateway\",\"data\":\
+             {{\"tunnel_failure\":{{\"version\":1,\"source\":\"transport_closed\",\
+             \"transport_error_kind\":\"connection_closed\",\"upstream_response_received\":false}}}}}}}}"
+        );
+        assert_eq!((code, body), (502, expected));
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_callers_share_one_child() {
+    let mut rig = rig(|_| {});
+    let mut server = rig.ready().await;
+    let calls: Vec<Calling> = (0..1000).map(|n| rig.call("m", &n.to_string(), "{}")).collect();
+    let mut requests = Vec::new();
+    for _ in 0..1000 {
+        requests.push(server.read().await);
+    }
+    for request in requests.iter().rev() {
+        server.result(request, "{}").await;
+    }
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.answer().await.1, format!("{{\"jsonrpc\":\"2.0\",\"id\":{n},\"result\":{{}}}}"));
+    }
+    assert_eq!(rig.logged("stdio server lost"), 0);
+}

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
+use super::settings::Timing;
 use super::*;
 use crate::mcp::jsonrpc;
 
