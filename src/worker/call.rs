@@ -7,15 +7,16 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::answers;
 use super::dispatch::done;
 use super::drain::{self, Drain};
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
 use crate::control::respond::{Delivered, RespType, Responder, Response};
-use crate::ipc::msg::Outcome;
+use crate::ipc::msg::{CallKind, Outcome};
 use crate::log::Log;
-use crate::mcp::failure::{Failure, Kind, Source};
-use crate::mcp::{Answer, Call, End, Note, jsonrpc};
+use crate::mcp::failure::{Failure, Kind};
+use crate::mcp::{Call, End, Note, jsonrpc};
 
 /// Notifications read ahead of the one that is being posted. They are posted one after the other, so more would win
 /// no time, and each may be as large as an answer.
@@ -124,8 +125,7 @@ impl Carrier {
     }
 
     async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
-        let id = forward.rpc_id_owned();
-        let is_message = matches!(forward, Forward::Message { .. });
+        let (kind, id) = (forward.kind(), forward.rpc_id().map(str::to_owned));
         let way = tokio::select! {
             biased;
             way = self.travel(&job, forward, waiting) => way,
@@ -140,7 +140,11 @@ impl Carrier {
             Way::NeverStarted => {
                 return self.expired(&job, "dropping command whose response deadline has passed");
             }
-            Way::GivenUp => given_up(id.as_deref(), is_message),
+            Way::GivenUp => {
+                let fields = [("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
+                self.log.warn("dispatcher", "command given up at the end of the drain", &fields);
+                return self.deliver(job, answers::in_doubt(kind, id.as_deref()), id).await;
+            }
         };
         if let Some(failure) = &answer.failure {
             let mut fields =
@@ -148,10 +152,10 @@ impl Carrier {
             fields.extend(failure.fields());
             self.log.warn("dispatcher", "MCP request failed", &fields);
         }
-        let resp_type = match (is_message, &answer.body) {
-            (true, Some(_)) => RespType::Jsonrpc,
-            (true, None) => RespType::NotifyAck,
-            (false, _) => RespType::SessionTermination,
+        let resp_type = match (kind, &answer.body) {
+            (CallKind::Termination, _) => RespType::SessionTermination,
+            (_, Some(_)) => RespType::Jsonrpc,
+            (_, None) => RespType::NotifyAck,
         };
         let reply = Reply { resp_type, code: answer.code, headers: answer.headers, body: answer.body };
         self.deliver(job, reply, id).await;
@@ -254,25 +258,30 @@ impl Carrier {
 }
 
 impl Forward {
+    /// What the broker calls it.
+    #[must_use]
+    pub fn kind(&self) -> CallKind {
+        match self {
+            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
+            Self::Message { .. } => CallKind::Notification,
+            Self::Termination { .. } => CallKind::Termination,
+        }
+    }
+
+    /// The id of a request as raw JSON text.
+    #[must_use]
+    pub fn rpc_id(&self) -> Option<&str> {
+        match self {
+            Self::Message { message, .. } => message.id(),
+            Self::Termination { .. } => None,
+        }
+    }
+
     fn lane(&self) -> &Arc<Lane> {
         match self {
             Self::Message { lane, .. } | Self::Termination { lane, .. } => lane,
         }
     }
-
-    fn rpc_id_owned(&self) -> Option<String> {
-        match self {
-            Self::Message { message, .. } => message.id().map(str::to_owned),
-            Self::Termination { .. } => None,
-        }
-    }
-}
-
-/// What is posted for a command that the stopping worker can no longer wait for.
-fn given_up(id: Option<&str>, is_message: bool) -> Answer {
-    let failure = Failure { source: Source::ClientInternal, kind: None, received: false, status: None };
-    let body = (is_message && id.is_some()).then(|| failure.body(id));
-    Answer { code: failure.code(), headers: HeaderMap::new(), body, failure: Some(failure) }
 }
 
 /// Resolves at the deadline; never when there is none.

@@ -16,7 +16,7 @@ use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
-use crate::ipc::msg::{Ask, CallKind, FromWorker, Outcome, Verdict};
+use crate::ipc::msg::{Ask, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
 
@@ -210,24 +210,6 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
         kind: forward.kind(),
         rpc_id: forward.rpc_id().map(str::to_owned),
         ttl_ms: left.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
-    }
-}
-
-/// What the broker calls the kinds that can be forwarded.
-impl Forward {
-    fn kind(&self) -> CallKind {
-        match self {
-            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
-            Self::Message { .. } => CallKind::Notification,
-            Self::Termination { .. } => CallKind::Termination,
-        }
-    }
-
-    fn rpc_id(&self) -> Option<&str> {
-        match self {
-            Self::Message { message, .. } => message.id(),
-            Self::Termination { .. } => None,
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::types::Limits;
 use crate::control::respond::Responder;
-use crate::control::testing::{Plane, answer, client_of, worker};
+use crate::control::testing::{Plane, Step, answer, client_of, worker};
 use crate::control::wire;
 use crate::ipc::channel::AsyncChannel;
 use crate::sys::pair;
@@ -18,9 +18,9 @@ struct Rig {
     link: Link,
 }
 
-async fn rig() -> Rig {
+async fn rig(server: Vec<Step>) -> Rig {
     let plane = Plane::start(Vec::new()).await;
-    let server = Plane::start(vec![answer(202, "", "")]).await;
+    let server = Plane::start(vec![server]).await;
     let (client, _) = client_of(&worker(&plane.origin));
     let (ours, theirs) = pair::new().unwrap();
     let broker = AsyncChannel::new(theirs).unwrap();
@@ -47,17 +47,17 @@ impl Rig {
     }
 }
 
-fn command(id: &str) -> String {
-    format!(
-        r#"{{"request_id":"{id}","shard_token":"t","command_type":"jsonrpc",
-            "jsonrpc":{{"jsonrpc":"2.0","method":"notifications/x"}}}}"#
-    )
+fn command(message: &str) -> String {
+    format!(r#"{{"request_id":"r1","shard_token":"t","command_type":"jsonrpc","jsonrpc":{message}}}"#)
 }
+
+const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+const REQUEST: &str = r#"{"jsonrpc":"2.0","id":7,"method":"x"}"#;
 
 #[tokio::test]
 async fn a_command_in_doubt_is_answered_and_its_end_is_not_booked() {
-    let rig = rig().await;
-    rig.poll(&command("r1"));
+    let rig = rig(answer(202, "", "")).await;
+    rig.poll(&command(NOTIFICATION));
     let asked = rig.heard().await;
     let [FromWorker::Ask(ask)] = asked.as_slice() else { panic!("{asked:?}") };
     rig.dispatch.verdict(ask.call, Verdict::InDoubt);
@@ -73,8 +73,8 @@ async fn a_command_in_doubt_is_answered_and_its_end_is_not_booked() {
 
 #[tokio::test]
 async fn a_drain_waits_for_a_command_without_a_verdict_yet() {
-    let rig = rig().await;
-    rig.poll(&command("r1"));
+    let rig = rig(answer(202, "", "")).await;
+    rig.poll(&command(NOTIFICATION));
     rig.drain.order(Order { abort_poll: None, deadline: Instant::now() + Duration::from_secs(20) });
     let finished = tokio::spawn({
         let drain = rig.drain.clone();
@@ -87,6 +87,22 @@ async fn a_drain_waits_for_a_command_without_a_verdict_yet() {
     assert_eq!(finished.await.unwrap(), 0);
     assert_eq!(rig.plane.seen().len(), 1, "answered before the end");
     assert_eq!(rig.heard().await, [FromWorker::Done { call: ask.call, outcome: Outcome::Answered }]);
+}
+
+#[tokio::test]
+async fn at_the_bound_a_call_is_answered_with_a_failure_in_json() {
+    let rig = rig(vec![Step::Wait(Duration::from_secs(60))]).await;
+    rig.poll(&command(REQUEST));
+    let asked = rig.heard().await;
+    let [FromWorker::Ask(ask)] = asked.as_slice() else { panic!("{asked:?}") };
+    rig.dispatch.verdict(ask.call, Verdict::Permit);
+    rig.drain.order(Order { abort_poll: None, deadline: Instant::now() + Duration::from_millis(200) });
+    assert_eq!(rig.drain.finish().await, 1);
+    let body: serde_json::Value = serde_json::from_str(&rig.plane.seen()[0].body).unwrap();
+    assert_eq!(body["resp_type"], "jsonrpc_response");
+    assert_eq!(body["resp_headers"]["Content-Type"][0], "application/json");
+    assert_eq!(body["resp_json"]["id"], 7);
+    assert_eq!(body["resp_json"]["error"]["data"]["tunnel_failure"]["source"], "client_internal");
 }
 
 #[tokio::test]
