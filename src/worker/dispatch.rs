@@ -16,7 +16,7 @@ use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
-use crate::ipc::msg::{Ask, CallKind, FromWorker, Outcome, Verdict};
+use crate::ipc::msg::{Ask, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
 
@@ -81,6 +81,7 @@ impl Dispatch {
             client_request_id,
             deadline,
             held: self.lanes.hold(command.size),
+            counted: self.carrier.count(),
         };
         match self.routed(&job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
@@ -148,7 +149,7 @@ impl Dispatch {
                     &fields,
                 );
                 drop(waiting);
-                // The broker holds no such call, so it must not hear of its end.
+                // The broker holds permitted calls only: the end of another would be a breach.
                 job.call = 0;
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
@@ -166,6 +167,7 @@ impl Dispatch {
             client_request_id: None,
             deadline: ask.ttl_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             held: self.lanes.hold(0),
+            counted: self.carrier.count(),
         };
         self.reply(job, reply);
     }
@@ -183,6 +185,7 @@ impl Dispatch {
             client_request_id: None,
             deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
             held: self.lanes.hold(0),
+            counted: self.carrier.count(),
         };
         self.reply(job, reply);
     }
@@ -210,27 +213,13 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
     }
 }
 
-/// What the broker calls the kinds that can be forwarded.
-impl Forward {
-    fn kind(&self) -> CallKind {
-        match self {
-            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
-            Self::Message { .. } => CallKind::Notification,
-            Self::Termination { .. } => CallKind::Termination,
-        }
-    }
-
-    fn rpc_id(&self) -> Option<&str> {
-        match self {
-            Self::Message { message, .. } => message.id(),
-            Self::Termination { .. } => None,
-        }
-    }
-}
-
 /// The end of a permitted call, as the broker books it.
 pub fn done(link: &Link, call: u64, outcome: Outcome) {
     if call != 0 {
         link.tell(FromWorker::Done { call, outcome });
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -281,6 +281,7 @@ mod the_checker {
             ("tls/mod.rs", "use crate::net::Client;"),
             ("ipc/mod.rs", "use super::net;"),
             ("ipc/msg.rs", "use super::channel;"),
+            ("broker/broker_tests.rs", "use crate::launch; use crate::commands;"),
             ("ipc/msg_tests.rs", "use super::super::channel;"),
             ("worker/mod.rs", "use crate::{\n    config::types::{Worker, Mcp},\n    broker::Loop,\n};"),
             ("mcp/http/mod.rs", "fn f() { crate::control::g() }"),
@@ -292,6 +293,7 @@ mod the_checker {
         ]));
         let expected = [
             "attic/mod.rs: the room attic stands on no floor",
+            "broker/broker_tests.rs imports commands, which is not below broker",
             "ipc/mod.rs climbs out of its room by super::",
             "log.rs names crate::helper, which is no room",
             "mcp/http/mod.rs imports control, which is not below mcp",

@@ -28,6 +28,7 @@ mod config;
 mod docs;
 mod house;
 mod interop;
+mod ipc_hostile;
 mod kill;
 mod kill_stdio;
 mod world;
