@@ -99,9 +99,15 @@ impl Carrier {
         Self { responder, link, drain, log }
     }
 
+    /// Counts a command as unfinished, from before the broker is asked for it: a worker that is told to stop must not
+    /// end between question and verdict.
+    #[must_use]
+    pub fn count(&self) -> drain::Job {
+        self.drain.job()
+    }
+
     /// Starts a permitted command on a task of its own.
-    pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
-        let counted = self.drain.job();
+    pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting, counted: drain::Job) {
         tokio::spawn(Arc::clone(self).carry(job, forward, waiting, counted));
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::answers;
 use super::call::{Carrier, Forward, Job, Reply};
+use super::drain;
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
@@ -26,6 +27,7 @@ struct Asked {
     job: Job,
     forward: Forward,
     waiting: Waiting,
+    counted: drain::Job,
 }
 
 /// The dispatcher.
@@ -86,7 +88,7 @@ impl Dispatch {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
                 let ask = ask_for(&mut job, &forward, &self.asked);
-                let asked = Asked { job, forward, waiting };
+                let asked = Asked { job, forward, waiting, counted: self.carrier.count() };
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.insert(ask.call, asked);
                 self.link.tell(FromWorker::Ask(ask));
             }
@@ -130,12 +132,12 @@ impl Dispatch {
     /// The broker has decided.
     pub fn verdict(&self, call: u64, verdict: Verdict) {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&call);
-        let Some(Asked { job, forward, waiting }) = asked else {
+        let Some(Asked { job, forward, waiting, counted }) = asked else {
             self.log.error("dispatcher", "verdict for an unknown call", &[("call", call.into())]);
             return;
         };
         match verdict {
-            Verdict::Permit => self.carrier.start(job, forward, waiting),
+            Verdict::Permit => self.carrier.start(job, forward, waiting, counted),
             Verdict::Duplicate => {
                 let fields = [("request_id", (&job.request_id).into())];
                 self.log.warn("dispatcher", "command delivered twice; forwarded once", &fields);
