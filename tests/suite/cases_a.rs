@@ -168,8 +168,8 @@ async fn case_019_spellings_of_a_header_collapse_or_conflict() {
 #[tokio::test]
 async fn case_021_an_unset_variable_is_named() {
     let plan = Plan::new().control("extra_headers: {X-A: \"env:TW_NOT_SET\"}");
-    let agent = refused(plan, 77, |setup| setup).await;
-    agent.logged(&["TW_NOT_SET"]).await;
+    let agent = refused(plan, 78, |setup| setup).await;
+    agent.logged(&["control_plane.extra_headers", "TW_NOT_SET", "is not set"]).await;
 }
 
 #[tokio::test]
@@ -207,5 +207,5 @@ async fn case_023_no_redirect_is_followed_and_the_key_stays_here() {
 async fn case_025_a_key_is_not_sent_in_clear_to_another_machine() {
     let agent =
         refused(Plan::new(), 78, |s| s.args(&["--control-plane.base-url", "http://192.0.2.1:9/"])).await;
-    agent.logged(&["base_url"]).await;
+    agent.logged(&["control-plane.base-url", "https is required"]).await;
 }

@@ -25,10 +25,11 @@ async fn case_033_the_limit_is_the_free_room_and_at_most_25() {
 async fn case_034_the_limit_shrinks_with_the_queue_and_a_full_queue_is_not_polled_for() {
     let plan = Plan::new().mcp("max_concurrent_requests: 1");
     // One is being answered and 18 wait.
-    let waiting: Vec<String> = (0..18).map(|n| tool(&format!("w{n}"), "silent", "{}").text()).collect();
-    let mut queue = vec![tool("first", "silent", "{}").text()];
-    queue.extend(waiting);
-    let world = batch(plan, &queue).await;
+    let world = batch(plan, &[tool("first", "silent", "{}").text()]).await;
+    world.stub.wait_for_requests(1, SOON).await;
+    for n in 0..18 {
+        world.plane.enqueue(tool(&format!("w{n}"), "silent", "{}"));
+    }
     until("a poll for what is left", || world.plane.polls().last().and_then(|p| p.limit) == Some(2)).await;
     // Two more fill it.
     world.plane.enqueue(tool("w18", "silent", "{}"));

@@ -36,8 +36,8 @@ async fn case_079_fractions_and_exponents_stay_as_written() {
 async fn case_082_params_reach_the_server_unchanged() {
     let world = World::new().await;
     let arguments = r#"{"text":"x","a":1.0,"b":1e400,"c":12345678901234567890,"d":-0,"e":0.10,"f":"<\u0061&é>",  "g" : [ 1 ] }"#;
-    let command = tool("r1", "echo", arguments);
-    assert_answered(&world.call(command).await);
+    world.plane.enqueue(tool("r1", "echo", arguments));
+    assert_answered(&answer(&world, "r1").await);
     let sent = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{arguments}}}}}"#
     );

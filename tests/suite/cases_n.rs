@@ -26,7 +26,7 @@ async fn case_062_a_stop_does_not_wait_for_a_backoff() {
 
 #[tokio::test]
 async fn case_306_json_lines_are_objects_with_the_attributes_of_the_process() {
-    let world = world(Plan::new(), options(), |setup, plane| {
+    let world = world(Plan::new().top("poll_grace: 100ms"), options(), |setup, plane| {
         plane.fault(Fault::status(On::Poll, 500, 1));
         setup.args(&["--log.format", "json"])
     })
@@ -34,7 +34,6 @@ async fn case_306_json_lines_are_objects_with_the_attributes_of_the_process() {
     assert_answered(&world.call(echo("r1")).await);
     let instance = world.plane.polls()[0].seen.header("x-tunnel-client-instance-id").unwrap().to_owned();
     let id = world.plane.tunnel_id.clone();
-    world.agent.signal("TERM");
     world.agent.logged(&["poll failed"]).await;
     let log = world.agent.stop().await;
     assert!(log.len() > 3);
@@ -52,7 +51,8 @@ async fn case_306_json_lines_are_objects_with_the_attributes_of_the_process() {
 async fn case_307_no_log_line_holds_a_secret_or_a_payload() {
     let plan = Plan::new()
         .control("extra_headers: {X-Static: static-sesame}")
-        .mcp("extra_headers: {X-Mcp: mcp-sesame}");
+        .mcp("extra_headers: {X-Mcp: mcp-sesame}")
+        .top("poll_grace: 100ms");
     let world = world(plan, options(), |setup, plane| {
         plane.fault(Fault::status(On::Poll, 401, 1));
         plane.fault(Fault::status(On::Metadata, 403, 1));
@@ -87,7 +87,6 @@ async fn case_307_no_log_line_holds_a_secret_or_a_payload() {
     world.plane.enqueue(tool("r9", "silent", r#"{"a":"payload-sesame"}"#).response_timeout("100ms"));
     world.agent.logged(&["response deadline", "request_id=r9"]).await;
     let key = world.plane.api_key.clone();
-    world.agent.signal("TERM");
     let log = world.agent.stop().await;
     assert!(log.iter().any(|line| line.contains("level=WARN")), "something was said");
     for line in &log {
