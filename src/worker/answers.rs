@@ -10,7 +10,7 @@ use super::call::Reply;
 use crate::control::respond::RespType;
 use crate::control::wire::{Kind, Malformed};
 use crate::ipc::msg::CallKind;
-use crate::mcp::failure::{Failure, Kind as FailureKind, Source};
+use crate::mcp::failure::{Failure, Source};
 use crate::mcp::headers::HeaderProblem;
 use crate::mcp::jsonrpc::{self, Invalid, Message};
 
@@ -103,8 +103,9 @@ pub fn unsupported_channel(channel: &str, kind: &Kind, message: Option<&Message>
 pub fn in_doubt(kind: CallKind, id: Option<&str>) -> Reply {
     match kind {
         CallKind::Request => {
-            let kind = Some(FailureKind::Unknown);
-            let failure = Failure { source: Source::ClientInternal, kind, received: false, status: None };
+            // The agent ended it; how the exchange would have ended nobody knows.
+            let failure =
+                Failure { source: Source::ClientInternal, kind: None, received: false, status: None };
             let body = Some(failure.body(id));
             Reply { resp_type: RespType::Jsonrpc, code: failure.code(), headers: json(), body }
         }
