@@ -106,7 +106,10 @@ async fn case_205_206_207_banners_blank_lines_and_pieces_are_tolerated() {
 
 #[tokio::test]
 async fn case_209_a_server_that_closes_its_stdin_or_ends_fails_its_calls_and_comes_back() {
-    let world = plan().bindings("  commands: [{command: \"sh -c 'exec 0<&-; sleep 60'\"}]\n").start().await;
+    let world = plan()
+        .bindings("  commands: [{command: \"sh -c 'read line; exec 0<&-; sleep 60'\"}]\n")
+        .start()
+        .await;
     is_failure(&world.call(initialize("r1")).await, "transport_closed", "closed_pipe");
     world.agent.logged(&["mcp child exited"]).await;
     world.end().await;
