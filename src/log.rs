@@ -18,12 +18,17 @@ use serde::{Deserialize, Serialize};
 const BURST: u32 = 30;
 /// After the burst, a line of the class every this long.
 const REFILL: Duration = Duration::from_millis(500);
-/// Longest value in a line, in bytes; longer ones are cut and marked.
+/// Longest value in a line, in bytes; longer ones are cut and marked, where they are written: a record that is too
+/// long for the broker would arrive in pieces.
 const MAX_VALUE: usize = 2048;
+/// The same for a value from below, which may bear the mark of having been cut there.
+const MAX_VALUE_BELOW: usize = MAX_VALUE + 32;
 /// What every line begins with.
 const HEAD: [&str; 4] = ["time", "level", "msg", "component"];
 /// Most fields that a record from below may carry.
 const MAX_FIELDS: usize = 32;
+/// Longest name of a field in a record from below.
+const MAX_KEY: usize = 64;
 
 /// How urgent a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,6 +123,18 @@ impl Value<'_> {
     #[must_use]
     pub fn show(thing: &dyn Display) -> Value<'static> {
         Value::Str(Cow::Owned(thing.to_string()))
+    }
+
+    /// The value with at most `max` bytes of text, and a mark where more were.
+    fn cut(&self, max: usize) -> Value<'_> {
+        match self {
+            Self::Str(text) if text.len() > max => {
+                let end = (0..=max).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+                let kept = text.get(..end).unwrap_or_default();
+                Value::Str(Cow::Owned(format!("{kept}… ({} bytes)", text.len())))
+            }
+            other => other.clone(),
+        }
     }
 }
 
@@ -247,7 +264,7 @@ impl Log {
         }
         let Some(dropped) = self.admit((component, msg)) else { return };
         let mut all: Vec<(Cow<'_, str>, Value<'_>)> =
-            fields.iter().map(|(k, v)| (Cow::Borrowed(*k), v.clone())).collect();
+            fields.iter().map(|(k, v)| (Cow::Borrowed(*k), v.cut(MAX_VALUE))).collect();
         if dropped > 0 {
             all.push(("lines_dropped".into(), dropped.into()));
         }
@@ -255,9 +272,12 @@ impl Log {
     }
 
     /// A line that a process below wrote to its stderr: a record of the worker, or anything at all. The role is
-    /// added, control characters are escaped, and a leading `<N>` has no effect.
+    /// added, control characters are escaped, and a leading `<N>` has no effect. A record with a field whose name
+    /// this crate would not give is no record.
     pub fn from_below(&self, role: &str, line: &[u8]) {
-        let record = serde_json::from_slice::<Record<'_>>(line).ok().filter(|r| r.fields.len() <= MAX_FIELDS);
+        let record = serde_json::from_slice::<Record<'_>>(line).ok().filter(|record| {
+            record.fields.len() <= MAX_FIELDS && record.fields.iter().all(|(key, _)| is_key(key))
+        });
         let record = record.unwrap_or_else(|| Record {
             level: Level::Info,
             component: "stderr".into(),
@@ -330,7 +350,11 @@ impl Log {
         // A field must not shadow what every line carries.
         let taken =
             |key: &str| key == "role" || HEAD.contains(&key) || self.0.always.iter().any(|(k, _)| *k == key);
-        let fields = record.fields.iter().filter(|(k, _)| !taken(k)).map(|(k, v)| (k.as_ref(), v.clone()));
+        let fields = record
+            .fields
+            .iter()
+            .filter(|(k, _)| !taken(k))
+            .map(|(k, v)| (k.as_ref(), v.cut(MAX_VALUE_BELOW)));
         if format == Format::Json {
             out.push('{');
         }
@@ -346,12 +370,10 @@ impl Log {
     }
 }
 
-fn cut(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_VALUE {
-        return Cow::Borrowed(text);
-    }
-    let end = (0..=MAX_VALUE).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
-    Cow::Owned(format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()))
+/// Names of fields are written as they are, so they must not be able to end a line or to look like a value.
+fn is_key(key: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(plain)
 }
 
 fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
@@ -363,7 +385,7 @@ fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
         Value::Int(i) => write!(out, "{key}={i}"),
         Value::Str(s) => {
             let plain = !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'=');
-            if plain { write!(out, "{key}={}", cut(s)) } else { write!(out, "{key}={:?}", cut(s)) }
+            if plain { write!(out, "{key}={s}") } else { write!(out, "{key}={s:?}") }
         }
     };
 }
@@ -373,11 +395,8 @@ fn json_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
         out.push(',');
     }
     let key = serde_json::to_string(key).unwrap_or_default();
-    let value = match value {
-        Value::Str(s) => serde_json::to_string(&cut(s)),
-        other => serde_json::to_string(other),
-    };
-    let _ = write!(out, "{key}:{}", value.unwrap_or_default());
+    let value = serde_json::to_string(value).unwrap_or_default();
+    let _ = write!(out, "{key}:{value}");
 }
 
 /// UTC with milliseconds, as RFC 3339 wants it.

@@ -35,6 +35,27 @@ fn a_line_from_below_cannot_forge_a_line() {
 }
 
 #[test]
+fn the_name_of_a_field_cannot_forge_a_line() {
+    let (log, kept) = Log::memory();
+    let forged = br#"{"level":"info","component":"c","msg":"m","fields":[["a\n<3>time=x level",true]]}"#;
+    log.from_below("worker", forged);
+    let line = lines(&kept).pop().unwrap();
+    assert!(!line.contains('\n') && line.contains("line from a process below"), "{line:?}");
+}
+
+#[test]
+fn a_long_value_is_cut_before_it_is_sent_up_and_keeps_its_length() {
+    let (log, kept) = Log::memory();
+    let long = "ä".repeat(MAX_VALUE);
+    log.info("c", "m", &[("v", (&long).into())]);
+    let line = lines(&kept).pop().unwrap();
+    assert!(line.contains("… (4096 bytes)"), "{line}");
+    let value = Value::from(&long);
+    let sent = value.cut(MAX_VALUE);
+    assert_eq!(sent.cut(MAX_VALUE_BELOW), sent, "cut twice, and the length lost");
+}
+
+#[test]
 fn a_record_survives_the_way_up() {
     let (log, kept) = Log::memory();
     let record = Record {

@@ -15,7 +15,7 @@ pub mod poll;
 pub mod random;
 pub mod respond;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod wire;
 
 /// Name of the component in log lines.

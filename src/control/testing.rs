@@ -12,12 +12,12 @@ use super::client::Client;
 use crate::config::types::{Binding, Channel, Control, HttpUrl, Limits, Mcp, Secret, Transport, Worker};
 use crate::log::Log;
 
-pub(super) fn http(channel: &str) -> Binding {
+pub(crate) fn http(channel: &str) -> Binding {
     let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_owned()).unwrap();
     binding(channel, Transport::Http { url })
 }
 
-pub(super) fn stdio(channel: &str) -> Binding {
+pub(crate) fn stdio(channel: &str) -> Binding {
     binding(channel, Transport::Stdio { index: 0, serialize: false })
 }
 
@@ -25,7 +25,7 @@ fn binding(channel: &str, transport: Transport) -> Binding {
     Binding { channel: Channel::normalise(channel).unwrap(), stateless: false, transport }
 }
 
-pub(super) fn worker(origin: &str) -> Worker {
+pub(crate) fn worker(origin: &str) -> Worker {
     Worker {
         control: Control {
             origin: HttpUrl::try_from(origin.to_owned()).unwrap(),
@@ -52,45 +52,45 @@ pub(super) fn worker(origin: &str) -> Worker {
     }
 }
 
-pub(super) type Lines = Arc<Mutex<Vec<String>>>;
+pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
 
 /// A client for `config` and the lines that it logs.
-pub(super) fn client_of(config: &Worker) -> (Client, Lines) {
+pub(crate) fn client_of(config: &Worker) -> (Client, Lines) {
     let (log, lines) = Log::memory();
     let tls = crate::tls::client_config(None).unwrap();
     (Client::new(config, "0123456789abcdef0123456789abcdef", tls, log).unwrap(), lines)
 }
 
 /// The logged lines that contain a text.
-pub(super) fn logged(lines: &Lines, text: &str) -> Vec<String> {
+pub(crate) fn logged(lines: &Lines, text: &str) -> Vec<String> {
     lines.lock().unwrap().iter().filter(|line| line.contains(text)).cloned().collect()
 }
 
 /// One step of an answer.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Send(Vec<u8>),
     Wait(Duration),
     Close,
 }
 
 /// Status, further header lines, body: a complete answer.
-pub(super) fn answer(status: u16, headers: &str, body: &str) -> Vec<Step> {
+pub(crate) fn answer(status: u16, headers: &str, body: &str) -> Vec<Step> {
     let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
     vec![Step::Send((head + body).into_bytes())]
 }
 
 /// A request as it came.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) head: String,
-    pub(super) body: String,
-    pub(super) at: Instant,
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: String,
+    pub(crate) at: Instant,
 }
 
 impl Seen {
     /// The value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
@@ -104,17 +104,17 @@ struct Shared {
 }
 
 /// A control plane that takes its answers from a script, one for each request; without one left, it says 200.
-pub(super) struct Plane {
-    pub(super) origin: String,
+pub(crate) struct Plane {
+    pub(crate) origin: String,
     shared: Arc<Mutex<Shared>>,
 }
 
 impl Plane {
-    pub(super) async fn start(script: Vec<Vec<Step>>) -> Self {
+    pub(crate) async fn start(script: Vec<Vec<Step>>) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), script)
     }
 
-    pub(super) fn on(listener: TcpListener, script: Vec<Vec<Step>>) -> Self {
+    pub(crate) fn on(listener: TcpListener, script: Vec<Vec<Step>>) -> Self {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::new(Mutex::new(Shared { script: script.into(), ..Shared::default() }));
         let state = Arc::clone(&shared);
@@ -127,12 +127,12 @@ impl Plane {
         Self { origin, shared }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.lock().unwrap().seen.clone()
     }
 
     /// Bytes that the network took so far.
-    pub(super) fn written(&self) -> usize {
+    pub(crate) fn written(&self) -> usize {
         self.shared.lock().unwrap().written
     }
 }

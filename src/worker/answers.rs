@@ -97,7 +97,8 @@ pub fn unsupported_channel(channel: &str, kind: &Kind, message: Option<&Message>
     }
 }
 
-/// For a call that a dead worker may have forwarded.
+/// For a call that may have been forwarded and will get no other answer: the worker that held it died, or is
+/// stopping and cannot wait any longer.
 #[must_use]
 pub fn in_doubt(kind: CallKind, id: Option<&str>) -> Reply {
     match kind {

@@ -7,18 +7,20 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::answers;
 use super::dispatch::done;
 use super::drain::{self, Drain};
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
 use crate::control::respond::{Delivered, RespType, Responder, Response};
-use crate::ipc::msg::Outcome;
+use crate::ipc::msg::{CallKind, Outcome};
 use crate::log::Log;
-use crate::mcp::failure::{Failure, Kind, Source};
-use crate::mcp::{Answer, Call, End, Note, jsonrpc};
+use crate::mcp::failure::{Failure, Kind};
+use crate::mcp::{Call, End, Note, jsonrpc};
 
-/// Notifications read ahead of the one that is being posted.
-const NOTES_AHEAD: usize = 16;
+/// Notifications read ahead of the one that is being posted. They are posted one after the other, so more would win
+/// no time, and each may be as large as an answer.
+const NOTES_AHEAD: usize = 1;
 
 /// A command on its way, apart from what it says.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Job {
     pub deadline: Option<Instant>,
     /// Its share of the bytes in flight.
     pub held: Held,
+    /// The worker does not end before it.
+    pub counted: drain::Job,
 }
 
 /// A command that goes to an MCP server.
@@ -99,31 +103,29 @@ impl Carrier {
         Self { responder, link, drain, log }
     }
 
-    /// Counts a command as unfinished, from before the broker is asked for it: a worker that is told to stop must not
-    /// end between question and verdict.
+    /// Counts a command that was accepted: from before anything is asked or awaited for it, so that no drain can
+    /// overlook it.
     #[must_use]
     pub fn count(&self) -> drain::Job {
         self.drain.job()
     }
 
     /// Starts a permitted command on a task of its own.
-    pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting, counted: drain::Job) {
-        tokio::spawn(Arc::clone(self).carry(job, forward, waiting, counted));
+    pub fn start(self: &Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
+        tokio::spawn(Arc::clone(self).carry(job, forward, waiting));
     }
 
     /// Posts an answer of the agent's own on a task of its own.
     pub fn reply(self: &Arc<Self>, job: Job, reply: Reply, local: Local) {
         let carrier = Arc::clone(self);
-        let counted = self.drain.job();
         tokio::spawn(async move {
             carrier.deliver(job, reply, None).await;
-            drop((local, counted));
+            drop(local);
         });
     }
 
-    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting, counted: drain::Job) {
-        let id = forward.rpc_id_owned();
-        let is_message = matches!(forward, Forward::Message { .. });
+    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
+        let (kind, id) = (forward.kind(), forward.rpc_id().map(str::to_owned));
         let way = tokio::select! {
             biased;
             way = self.travel(&job, forward, waiting) => way,
@@ -139,8 +141,9 @@ impl Carrier {
                 return self.expired(&job, "dropping command whose response deadline has passed");
             }
             Way::GivenUp => {
-                self.drain.count_unfinished();
-                given_up(id.as_deref(), is_message)
+                let fields = [("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
+                self.log.warn("dispatcher", "command given up at the end of the drain", &fields);
+                return self.deliver(job, answers::in_doubt(kind, id.as_deref()), id).await;
             }
         };
         if let Some(failure) = &answer.failure {
@@ -149,14 +152,13 @@ impl Carrier {
             fields.extend(failure.fields());
             self.log.warn("dispatcher", "MCP request failed", &fields);
         }
-        let resp_type = match (is_message, &answer.body) {
-            (true, Some(_)) => RespType::Jsonrpc,
-            (true, None) => RespType::NotifyAck,
-            (false, _) => RespType::SessionTermination,
+        let resp_type = match (kind, &answer.body) {
+            (CallKind::Termination, _) => RespType::SessionTermination,
+            (_, Some(_)) => RespType::Jsonrpc,
+            (_, None) => RespType::NotifyAck,
         };
         let reply = Reply { resp_type, code: answer.code, headers: answer.headers, body: answer.body };
         self.deliver(job, reply, id).await;
-        drop(counted);
     }
 
     /// Waits for a slot, then lets the MCP server answer.
@@ -245,6 +247,8 @@ impl Carrier {
             }
         };
         done(&self.link, job.call, outcome);
+        // Only now may the worker end.
+        drop(job.counted);
     }
 
     fn expired(&self, job: &Job, message: &'static str) {
@@ -254,25 +258,30 @@ impl Carrier {
 }
 
 impl Forward {
+    /// What the broker calls it.
+    #[must_use]
+    pub fn kind(&self) -> CallKind {
+        match self {
+            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
+            Self::Message { .. } => CallKind::Notification,
+            Self::Termination { .. } => CallKind::Termination,
+        }
+    }
+
+    /// The id of a request as raw JSON text.
+    #[must_use]
+    pub fn rpc_id(&self) -> Option<&str> {
+        match self {
+            Self::Message { message, .. } => message.id(),
+            Self::Termination { .. } => None,
+        }
+    }
+
     fn lane(&self) -> &Arc<Lane> {
         match self {
             Self::Message { lane, .. } | Self::Termination { lane, .. } => lane,
         }
     }
-
-    fn rpc_id_owned(&self) -> Option<String> {
-        match self {
-            Self::Message { message, .. } => message.id().map(str::to_owned),
-            Self::Termination { .. } => None,
-        }
-    }
-}
-
-/// What is posted for a command that the stopping worker can no longer wait for.
-fn given_up(id: Option<&str>, is_message: bool) -> Answer {
-    let failure = Failure { source: Source::ClientInternal, kind: None, received: false, status: None };
-    let body = (is_message && id.is_some()).then(|| failure.body(id));
-    Answer { code: failure.code(), headers: HeaderMap::new(), body, failure: Some(failure) }
 }
 
 /// Resolves at the deadline; never when there is none.

@@ -12,12 +12,11 @@ use tokio::time::Instant;
 
 use super::answers;
 use super::call::{Carrier, Forward, Job, Reply};
-use super::drain;
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
-use crate::ipc::msg::{Ask, CallKind, FromWorker, Outcome, Verdict};
+use crate::ipc::msg::{Ask, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
 
@@ -27,7 +26,6 @@ struct Asked {
     job: Job,
     forward: Forward,
     waiting: Waiting,
-    counted: drain::Job,
 }
 
 /// The dispatcher.
@@ -83,12 +81,13 @@ impl Dispatch {
             client_request_id,
             deadline,
             held: self.lanes.hold(command.size),
+            counted: self.carrier.count(),
         };
         match self.routed(&job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
                 let ask = ask_for(&mut job, &forward, &self.asked);
-                let asked = Asked { job, forward, waiting, counted: self.carrier.count() };
+                let asked = Asked { job, forward, waiting };
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.insert(ask.call, asked);
                 self.link.tell(FromWorker::Ask(ask));
             }
@@ -135,12 +134,12 @@ impl Dispatch {
     /// The broker has decided.
     pub fn verdict(&self, call: u64, verdict: Verdict) {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.remove(&call);
-        let Some(Asked { job, forward, waiting, counted }) = asked else {
+        let Some(Asked { mut job, forward, waiting }) = asked else {
             self.log.error("dispatcher", "verdict for an unknown call", &[("call", call.into())]);
             return;
         };
         match verdict {
-            Verdict::Permit => self.carrier.start(job, forward, waiting, counted),
+            Verdict::Permit => self.carrier.start(job, forward, waiting),
             Verdict::Duplicate => {
                 let fields = [("request_id", (&job.request_id).into())];
                 self.log.warn("dispatcher", "command delivered twice; forwarded once", &fields);
@@ -153,6 +152,8 @@ impl Dispatch {
                     &fields,
                 );
                 drop(waiting);
+                // The broker holds permitted calls only: the end of another would be a breach.
+                job.call = 0;
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
         }
@@ -169,6 +170,7 @@ impl Dispatch {
             client_request_id: None,
             deadline: ask.ttl_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             held: self.lanes.hold(0),
+            counted: self.carrier.count(),
         };
         self.reply(job, reply);
     }
@@ -191,6 +193,7 @@ impl Dispatch {
             client_request_id: None,
             deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
             held: self.lanes.hold(0),
+            counted: self.carrier.count(),
         };
         self.reply(job, reply);
     }
@@ -218,27 +221,13 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
     }
 }
 
-/// What the broker calls the kinds that can be forwarded.
-impl Forward {
-    fn kind(&self) -> CallKind {
-        match self {
-            Self::Message { message, .. } if message.id().is_some() => CallKind::Request,
-            Self::Message { .. } => CallKind::Notification,
-            Self::Termination { .. } => CallKind::Termination,
-        }
-    }
-
-    fn rpc_id(&self) -> Option<&str> {
-        match self {
-            Self::Message { message, .. } => message.id(),
-            Self::Termination { .. } => None,
-        }
-    }
-}
-
 /// The end of a permitted call, as the broker books it.
 pub fn done(link: &Link, call: u64, outcome: Outcome) {
     if call != 0 {
         link.tell(FromWorker::Done { call, outcome });
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -1,7 +1,6 @@
 //! The state of stopping, as every task of the worker sees it. Worker only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -25,7 +24,6 @@ pub struct Drain {
     order: watch::Sender<Option<Order>>,
     give_up: watch::Sender<bool>,
     jobs: Arc<watch::Sender<usize>>,
-    unfinished: Arc<AtomicUsize>,
 }
 
 impl Drain {
@@ -36,7 +34,6 @@ impl Drain {
             order: watch::Sender::new(None),
             give_up: watch::Sender::new(false),
             jobs: Arc::new(watch::Sender::new(0)),
-            unfinished: Arc::new(AtomicUsize::new(0)),
         }
     }
 
@@ -90,23 +87,19 @@ impl Drain {
         Job(Arc::clone(&self.jobs))
     }
 
-    /// Notes that a command was given up at the bound.
-    pub fn count_unfinished(&self) {
-        self.unfinished.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Waits until every command is finished, giving up at the ordered deadline. To be called once polling has
-    /// ended. Returns how many commands were given up.
+    /// ended. Returns how many were unfinished at the deadline: without an answer, or with one not yet delivered.
     pub async fn finish(&self) -> u32 {
         let mut jobs = self.jobs.subscribe();
         let deadline = self.order.borrow().map_or_else(Instant::now, |order| order.deadline);
         let idle = |n: &usize| *n == 0;
-        if tokio::time::timeout_at(deadline, jobs.wait_for(idle)).await.is_err() {
-            self.give_up.send_replace(true);
-            // What cannot even be told within this time stays counted as unfinished.
-            let _ = tokio::time::timeout(LAST_WORDS, jobs.wait_for(idle)).await;
+        if tokio::time::timeout_at(deadline, jobs.wait_for(idle)).await.is_ok() {
+            return 0;
         }
-        u32::try_from(self.unfinished.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
+        let unfinished = *self.jobs.borrow();
+        self.give_up.send_replace(true);
+        let _ = tokio::time::timeout(LAST_WORDS, jobs.wait_for(idle)).await;
+        u32::try_from(unfinished).unwrap_or(u32::MAX)
     }
 }
 

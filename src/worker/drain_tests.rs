@@ -37,10 +37,19 @@ async fn at_the_bound_jobs_are_told_to_give_up_and_counted() {
     let seen = drain.clone();
     tokio::spawn(async move {
         seen.given_up().await;
-        seen.count_unfinished();
         drop(job);
     });
     assert_eq!(drain.finish().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_delivered_by_the_bound_counts_as_unfinished() {
+    let drain = Drain::new();
+    let _delivering = drain.job();
+    drain.order(order(None, 1_000));
+    let begun = Instant::now();
+    assert_eq!(drain.finish().await, 1);
+    assert_eq!(begun.elapsed(), Duration::from_secs(1) + LAST_WORDS);
 }
 
 #[tokio::test(start_paused = true)]

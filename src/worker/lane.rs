@@ -197,4 +197,4 @@ impl Drop for Local {
 
 #[cfg(test)]
 #[path = "lane_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -5,14 +5,23 @@ use crate::config::types::{HttpUrl, Mcp};
 use crate::log::Log;
 use crate::mcp::http_leg::Http;
 
+/// The lane `main` of a server that is really there.
+pub(in crate::worker) fn lane_to(origin: &str) -> Arc<Lane> {
+    lane_at(&format!("{origin}/mcp"), "main", 20)
+}
+
 fn lane(name: &str, capacity: usize) -> Arc<Lane> {
+    lane_at("http://127.0.0.1:9/mcp", name, capacity)
+}
+
+fn lane_at(url: &str, name: &str, capacity: usize) -> Arc<Lane> {
     let mcp = Mcp {
         extra_headers: Vec::new(),
         connection_max_ttl: Duration::from_secs(600),
         max_concurrent_requests: 10,
         stdio_send_initialized: false,
     };
-    let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_string()).unwrap();
+    let url = HttpUrl::try_from(url.to_string()).unwrap();
     let tls = crate::tls::client_config(None).unwrap();
     let http = Http::new(&url, &mcp, &Limits::default(), tls, Log::memory().0);
     Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(Box::new(http)), capacity, 10))

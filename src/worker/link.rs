@@ -37,14 +37,19 @@ pub fn pair(channel: Arc<AsyncChannel>) -> (Link, Uplink) {
 }
 
 impl Uplink {
-    /// Sends what is queued until the socket fails or every [`Link`] is gone.
+    /// Sends what is queued until the worker's last word has left, the socket fails or every [`Link`] is gone.
     ///
     /// # Errors
     /// When the socket fails.
     pub async fn run(mut self) -> Result<(), channel::Error> {
         let mut batch = Vec::with_capacity(MAX_MESSAGES);
         while self.queue.recv_many(&mut batch, MAX_MESSAGES).await > 0 {
+            let last = batch.iter().position(|message| matches!(message, FromWorker::Drained { .. }));
+            batch.truncate(last.map_or(batch.len(), |at| at.saturating_add(1)));
             self.channel.send(&batch).await?;
+            if last.is_some() {
+                break;
+            }
             batch.clear();
         }
         Ok(())

@@ -106,22 +106,24 @@ async fn serve(socket: OwnedFd) -> Result<(), StartError> {
         timeout: config.control.poll_timeout,
         log: log.clone(),
     };
-    let drain = house.drain.clone();
-    let finished = tokio::spawn(async move {
+    let (drain, lanes) = (house.drain.clone(), Arc::clone(&house.lanes));
+    tokio::spawn(async move {
         polling.run().await;
-        drain.finish().await
+        let unfinished = drain.finish().await;
+        close_children(&lanes);
+        // It goes the way of all messages: no end of a call is overtaken or lost.
+        link.tell(FromWorker::Drained { unfinished });
     });
 
-    let unfinished = tokio::select! {
-        ended = house.listen(&channel) => return Err(ended),
-        sent = up => return Err(sent.ok().and_then(Result::err).map_or(StartError::Gone, StartError::Socket)),
-        unfinished = finished => unfinished.unwrap_or(u32::MAX),
-    };
-    house.close();
-    // The last frame goes out directly: the task that sends is not waited for.
-    let last = [FromWorker::Drained { unfinished }];
-    channel.send(&last).await?;
-    Ok(())
+    tokio::select! {
+        biased;
+        sent = up => match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(StartError::Socket(e)),
+            Err(_) => Err(StartError::Gone),
+        },
+        ended = house.listen(&channel) => Err(ended),
+    }
 }
 
 /// Passes the wishes of the stdio upstreams on to the broker.
@@ -236,13 +238,13 @@ impl House {
             Upstream::Stdio(_) | Upstream::Http(_) => None,
         })
     }
+}
 
-    /// Lets the children know that nothing more comes.
-    fn close(&self) {
-        for lane in self.lanes.iter() {
-            if let Upstream::Stdio(stdio) = &lane.upstream {
-                stdio.close();
-            }
+/// Lets the children know that nothing more comes.
+fn close_children(lanes: &Lanes) {
+    for lane in lanes.iter() {
+        if let Upstream::Stdio(stdio) = &lane.upstream {
+            stdio.close();
         }
     }
 }

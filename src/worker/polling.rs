@@ -62,6 +62,8 @@ impl Polling {
                 (false, false) => self.timeout,
             };
             let turn = tokio::select! {
+                // What has come is not thrown away.
+                biased;
                 turn = self.poller.next(room.limit, timeout, room.channels.as_deref()) => turn,
                 () = self.drain.poll_aborted() => return,
             };

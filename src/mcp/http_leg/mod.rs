@@ -163,13 +163,11 @@ impl Http {
         }
     }
 
-    /// Ends the session that `headers` name with one DELETE, bounded by `deadline`, else by 30 s. The server's status
-    /// is reported whatever it is; 502 when there is none.
+    /// Ends the session that `headers` name with one DELETE; without a deadline it is bounded by 30 s. The server's
+    /// status is reported whatever it is; 502 when there is none.
     pub async fn terminate(&self, headers: HeaderMap, deadline: Option<Instant>) -> End {
-        let bound = match deadline {
-            Some(at) => Bound { at, is_deadline: true },
-            None => Bound::new(None, TERMINATE_TIMEOUT),
-        };
+        // A command may allow hours, and holds one of few slots all that time.
+        let bound = Bound::new(deadline, deadline.map_or(TERMINATE_TIMEOUT, |_| self.ttl));
         if bound.is_deadline && bound.has_passed() {
             return End::DeadlinePassed;
         }

@@ -42,6 +42,15 @@ async fn a_delete_ends_with_the_deadline_of_its_command() {
 }
 
 #[tokio::test]
+async fn a_delete_is_bounded_by_the_age_limit_whatever_its_command_allows() {
+    let server = Server::start(|_, _| vec![Act::Wait(60_000)]).await;
+    let http = server.http_with(|mcp, _| mcp.connection_max_ttl = Duration::from_millis(200));
+    let far = Instant::now() + Duration::from_secs(3600);
+    let ended = tokio::time::timeout(Duration::from_secs(5), http.terminate(named(), Some(far))).await;
+    assert_eq!(the_answer(ended.unwrap()).code, 502);
+}
+
+#[tokio::test]
 async fn nothing_else_ever_deletes_a_session() {
     let server = Server::start(|n, _| match n {
         0 => response("500 No", Some("text/html"), b"<html>"),
