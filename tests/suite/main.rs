@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "test code: helpers fail as loudly as the tests they serve"
 )]
 
@@ -20,7 +22,9 @@ mod cases;
 mod cases_a;
 mod cases_a_channels;
 mod cases_b_backoff;
+mod cases_b_outage;
 mod cases_b_poll;
+mod cases_c_bounds;
 mod cases_c_bytes;
 mod cases_c_malformed;
 mod cases_c_route;
