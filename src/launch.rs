@@ -38,3 +38,7 @@ fn report(status: &OwnedFd, error: &io::Error) {
     // A broker that does not listen any more has died, and so have we.
     let _ = fds::write(status, &errno.to_ne_bytes());
 }
+
+#[cfg(test)]
+#[path = "launch_tests.rs"]
+mod tests;

@@ -320,7 +320,3 @@ const fn other(era: Era) -> Era {
         Era::Stateless => Era::Session,
     }
 }
-
-#[cfg(test)]
-#[path = "children_tests.rs"]
-mod tests;

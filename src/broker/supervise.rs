@@ -1,10 +1,12 @@
 //! One worker process: its socket, its permit table, its stderr, and how long it may take for what. Broker only.
 
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::child::Id;
 use super::children::Notice;
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
@@ -13,7 +15,7 @@ use super::window::Window;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
-use crate::ipc::msg::{FrameError, FromWorker, ToWorker, Verdict};
+use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::Log;
 use crate::sys::memfd;
 use crate::sys::process::Kill;
@@ -87,7 +89,7 @@ impl Worker {
 
     /// For polling: the socket, and whether to wait for room in it. `None` when it is of no use any more.
     #[must_use]
-    pub fn socket(&self) -> Option<(std::os::fd::BorrowedFd<'_>, bool)> {
+    pub fn socket(&self) -> Option<(BorrowedFd<'_>, bool)> {
         (!self.mute).then(|| (self.channel.fd(), self.channel.queued() > 0))
     }
 
@@ -115,35 +117,28 @@ impl Worker {
     }
 
     /// Passes a notice about a child on.
-    ///
-    /// # Errors
-    /// Never, as such a message always fits.
-    pub fn tell(&mut self, notice: Notice) -> Result<(), FrameError> {
+    pub fn tell(&mut self, notice: Notice, log: &Log) {
         match notice {
-            Notice::Started(id, era, pipes) => {
-                self.permit.give(id.index, id.generation);
-                let child = ToWorker::Child { index: id.index, era, generation: id.generation };
-                self.channel.queue(&child, vec![pipes.stdin, pipes.stdout])
+            Notice::Started(Id { index, generation }, era, pipes) => {
+                self.permit.give(index, generation);
+                self.say(&ToWorker::Child { index, era, generation }, vec![pipes.stdin, pipes.stdout], log);
             }
-            Notice::Gone(id, retry_in) => {
-                let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
-                let gone = ToWorker::ChildGone { index: id.index, generation: id.generation, retry_in_ms };
-                self.channel.queue(&gone, Vec::new())
+            Notice::Gone(Id { index, generation }, retry_in) => {
+                self.say(
+                    &ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
+                    Vec::new(),
+                    log,
+                );
             }
         }
     }
 
     /// Tells it to poll no more and to be done within the bound.
-    ///
-    /// # Errors
-    /// Never, as such a message always fits.
-    pub fn drain(&mut self, stop: &types::Stop, now: Instant) -> Result<(), FrameError> {
-        let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        let drain =
-            ToWorker::Drain { poll_grace_ms: Some(ms(stop.poll_grace)), deadline_ms: ms(stop.drain_timeout) };
+    pub fn drain(&mut self, stop: &types::Stop, now: Instant, log: &Log) {
         self.permit.drain();
         self.limit = Some((now + stop.drain_timeout + END_LIMIT, "worker does not finish"));
-        self.channel.queue(&drain, Vec::new())
+        let (poll_grace_ms, deadline_ms) = (Some(ms(stop.poll_grace)), ms(stop.drain_timeout));
+        self.say(&ToWorker::Drain { poll_grace_ms, deadline_ms }, Vec::new(), log);
     }
 
     /// Sends what is queued, as far as the socket takes it.
@@ -202,7 +197,9 @@ impl Worker {
         for message in messages {
             match self.permit.accept(message, window, now) {
                 Err(breach) => return self.broke(&breach, log),
-                Ok(Step::Verdict { call, verdict }) => self.answer(call, verdict, log),
+                Ok(Step::Verdict { call, verdict }) => {
+                    self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
+                }
                 Ok(step) => {
                     self.heed(&step, now);
                     steps.push(step);
@@ -211,11 +208,11 @@ impl Worker {
         }
     }
 
-    fn answer(&mut self, call: u64, verdict: Verdict, log: &Log) {
+    fn say(&mut self, message: &ToWorker, fds: Vec<OwnedFd>, log: &Log) {
         if self.channel.queued() >= MAX_QUEUED {
             return self.broke(&"it asks without listening", log);
         }
-        if let Err(e) = self.channel.queue(&ToWorker::Verdict { call, verdict }, Vec::new()) {
+        if let Err(e) = self.channel.queue(message, fds) {
             self.broke(&e, log);
         }
     }
@@ -245,6 +242,10 @@ impl Worker {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
         self.kill();
     }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The request ids of a few calls, for the log.

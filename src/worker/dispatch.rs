@@ -102,9 +102,10 @@ impl Dispatch {
         fields: &[(String, Vec<String>)],
     ) -> Result<(Forward, Waiting), Box<Reply>> {
         let message = match kind {
-            Kind::Jsonrpc(raw) => {
-                Some(jsonrpc::parse(raw).map_err(|invalid| Box::new(answers::invalid(&invalid)))?)
-            }
+            Kind::Jsonrpc(raw) => Some(jsonrpc::parse(raw).map_err(|invalid| {
+                self.say_malformed(&job.request_id, &invalid.to_string());
+                Box::new(answers::invalid(&invalid))
+            })?),
             Kind::OauthDiscovery | Kind::SessionTermination => None,
         };
         if let Some(reply) = answers::not_built(&job.channel, kind, message.as_ref()) {
@@ -117,8 +118,10 @@ impl Dispatch {
             return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
-        let headers: HeaderMap = headers::forwardable(fields)
-            .map_err(|problem| Box::new(answers::bad_headers(id, kind, &problem)))?;
+        let headers: HeaderMap = headers::forwardable(fields).map_err(|problem| {
+            self.say_malformed(&job.request_id, &problem.to_string());
+            Box::new(answers::bad_headers(id, kind, &problem))
+        })?;
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {
@@ -172,10 +175,15 @@ impl Dispatch {
         self.reply(job, reply);
     }
 
+    /// `why` is a text of ours, without anything that the peer sent.
+    fn say_malformed(&self, request_id: &str, why: &str) {
+        let fields = [("request_id", request_id.into()), ("error", why.into())];
+        self.log.warn("dispatcher", "control-plane command answered as malformed", &fields);
+    }
+
     /// A command whose ids could be read, but not the rest.
     fn malformed(&self, malformed: Malformed, received: Instant) {
-        let fields = [("request_id", (&malformed.request_id).into()), ("error", malformed.message.into())];
-        self.log.warn("dispatcher", "control-plane command answered as malformed", &fields);
+        self.say_malformed(&malformed.request_id, malformed.message);
         let reply = answers::malformed(&malformed);
         let job = Job {
             call: 0,

@@ -127,6 +127,7 @@ class Run:
         await self.tool("trigger-long-running-operation", {"duration": 0.1, "steps": 2})
         await self.tool_with_progress("trigger-long-running-operation", {"duration": 1, "steps": 5})
         await self.concurrently("echo", [{"message": f"message {n}"} for n in range(8)])
+        await self.tool("simulate-research-query", {"topic": "tunnels"})
         await self.tool("no-such-tool")
         await self.tool("get-sum", {"a": "not a number"})
         await self.step("resources/read text", self.client.read_resource("demo://resource/dynamic/text/7"))

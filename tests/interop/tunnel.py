@@ -105,14 +105,16 @@ def calls(started, set_of_calls, modes, directory, target, *options):
         shutil.rmtree(f"{directory}/files", ignore_errors=True)
         os.mkdir(f"{directory}/files")
         argv = [PYTHON, str(HERE / "client.py"), "--calls", set_of_calls, "--mode", mode, "--dir", f"{directory}/files"]
-        done = subprocess.run([*argv, *options, "--", *target], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        # The agent gives its children a private umask, which one of the servers shows.
+        done = subprocess.run([*argv, *options, "--", *target], capture_output=True, timeout=120, umask=0o077)
         if done.returncode != 0:
             sys.stderr.buffer.write(done.stderr[-8000:])
             for log in ("agent", "server"):
                 if os.path.exists(f"{started.directory}/{log}.log"):
                     print(f"--- the last of {log}:", started.log(log)[-8000:], sep="\n", file=sys.stderr)
             sys.exit(f"the client in mode {mode} exited with {done.returncode}")
-        runs.append(done.stdout.decode().splitlines())
+        # Not splitlines: the answers contain other line separators of Unicode.
+        runs.append(done.stdout.decode().strip("\n").split("\n"))
     return runs
 
 

@@ -171,6 +171,7 @@ impl Expected {
         let rpc_id = rpc.as_ref().and_then(|r| r.id).map(|id| id.get().to_owned());
         let due = match (string("command_type").as_deref(), rpc) {
             (Some("jsonrpc"), Some(Loose { method: Some(Value::String(_)), id })) => match id {
+                Some(id) if id.get().starts_with(['{', '[', 't', 'f']) => Due::Anything,
                 Some(_) => Due::Response,
                 None => Due::Acknowledgement,
             },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::agent::{Agent, SOON, Setup};
+use crate::lab::command::Expected;
 use crate::lab::{Command, ControlPlane, Options, ResponseRecord, Stub, StubOptions};
 
 /// A control plane, a stub and an agent that polls the one and forwards to the other.
@@ -122,8 +123,7 @@ impl World {
 
     /// Hands a command to the agent and waits for its terminal answer.
     pub async fn call(&self, command: Command) -> ResponseRecord {
-        let text: serde_json::Value = serde_json::from_str(&command.text()).unwrap();
-        let request_id = text["request_id"].as_str().unwrap().to_owned();
+        let request_id = Expected::read(&command.text()).expect("a readable command").request_id;
         self.plane.enqueue(command);
         self.plane.wait_for_response(&request_id, SOON).await
     }
