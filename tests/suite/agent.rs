@@ -13,6 +13,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 pub struct Agent {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    reader: std::thread::JoinHandle<()>,
     /// Holds the configuration and whatever the test puts beside it.
     pub dir: tempfile::TempDir,
 }
@@ -68,12 +69,12 @@ impl Setup {
         let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let lines = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.split(b'\n').map_while(Result::ok) {
                 lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
             }
         });
-        Agent { child, log, dir: self.dir }
+        Agent { child, log, reader, dir: self.dir }
     }
 }
 
@@ -117,11 +118,12 @@ impl Agent {
         kill(self.pid(), signal);
     }
 
-    /// Waits for the end of the broker.
+    /// Waits for the end of the broker; its log is complete then.
     pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + within;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                eventually(|| self.reader.is_finished().then_some(())).await;
                 return Some(status);
             }
             if Instant::now() > until {
