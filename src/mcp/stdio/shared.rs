@@ -87,11 +87,11 @@ pub(super) async fn tend(
         () = child.closed() => (Failure::closed(Kind::Eof), Some(Duration::MAX)),
     };
     shared.detach(&child);
-    if let Some(patience) = patience {
-        if timeout(patience, reading).await.is_ok() {
-            // A process that ends closes everything, in whatever order that is noticed.
-            failure = Failure::closed(Kind::Eof);
-        }
+    if let Some(patience) = patience
+        && timeout(patience, reading).await.is_ok()
+    {
+        // A process that ends closes everything, in whatever order that is noticed.
+        failure = Failure::closed(Kind::Eof);
     }
     child.end(failure);
 }
