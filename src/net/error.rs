@@ -193,6 +193,10 @@ fn of_hyper(error: &hyper::Error) -> Option<Diagnosis> {
         Some((Cause::Eof, "the peer closed the connection without an answer"))
     } else if error.is_canceled() || error.is_closed() {
         Some((Cause::ConnectionClosed, "the connection was closed"))
+    } else if !error.is_user() && error.source().is_none() {
+        // Bytes before the request was on its way, such as the greeting of another protocol. hyper has no question for
+        // this kind; it is the only one left that has no source.
+        Some((Cause::Protocol, "the peer speaks out of turn"))
     } else {
         None
     }
