@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::agent::SOON;
 use crate::calls::{plan, tool, tool_with};
@@ -95,4 +97,28 @@ async fn case_222_user_information_in_a_url_is_refused_without_being_repeated() 
     assert_eq!(world.agent.ended(SOON).await.and_then(|s| s.code()), Some(78));
     world.agent.logged(&["user"]).await;
     assert_eq!(world.agent.count("pssst"), 0);
+}
+
+#[tokio::test]
+async fn a_server_of_another_protocol_is_told_as_such_whoever_speaks_first() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // Every other time before the request can be there.
+            if open.len() % 2 == 1 {
+                stream.read(&mut [0; 16]).await.unwrap();
+            }
+            stream.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap();
+            open.push(stream);
+        }
+    });
+    let world = plan().bindings(format!("  server_urls: [{{url: {url:?}}}]\n")).start().await;
+    for n in 0..8 {
+        let answer = world.call(tool(&format!("r{n}"), "echo", "{}")).await;
+        let expected = ("protocol".to_owned(), "non_protocol_response".to_owned());
+        assert_eq!((answer.resp_code, answer.failure_kind()), (502, expected), "call {n}");
+    }
+    world.end().await;
 }

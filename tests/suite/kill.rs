@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, eventually, kill};
 use crate::calls::{descriptors_of, initialized, plan, received, text_of, tool};
-use crate::lab::{Command, Fault, On, Reply, ResponseRecord};
+use crate::lab::{Command, ControlPlane, Fault, On, Options, Reply, ResponseRecord, Stub, StubOptions};
 use crate::world::World;
 
 /// Within which the agent works again after anything was killed.
@@ -171,6 +171,30 @@ async fn a_killed_http_server_fails_its_calls_and_is_found_again() {
     works(&world, "after").await;
     once(&world, &held);
     assert!(during.iter().all(|id| received(&world.stub, id) == 0), "a failed call was sent later");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_killed_server_over_http_2_fails_its_calls_and_is_found_again() {
+    let plane = ControlPlane::start(Options::default()).await;
+    let mut stub = Stub::start(StubOptions { tls: true, ..StubOptions::default() }).await;
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    std::fs::write(&ca, stub.ca.pem()).unwrap();
+    let agent =
+        plan().top(&format!("ca_bundle: {:?}", ca.display().to_string())).setup(&plane, &stub).start();
+    let held = ids("held");
+    for id in &held {
+        plane.enqueue(tool(id, "silent", "{}"));
+    }
+    let seen = stub.wait_for_requests(MANY, SOON).await;
+    assert!(seen.iter().all(|r| r.version == http::Version::HTTP_2));
+    stub.go_down();
+    stub.come_back().await;
+    let world = World { plane, stub, agent };
+    all_failed(&world, &held, &["transport_closed"]).await;
+    works(&world, "after").await;
+    once(&world, &held);
     world.end().await;
 }
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, alive, eventually, kill};
-use crate::calls::{Record, open, plan, tag, text_of, tool};
+use crate::calls::{Record, modern_tool, open, plan, tag, text_of, tool};
 use crate::kill::{MANY, RECOVERY, all_failed, ids, is_failure, left};
 use crate::lab::Command;
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, stdio_stub};
 
 fn stdio(record: &Record) -> Plan {
     plan().stdio(&record.flag(), "").top("restart: {backoff_min: 50ms}")
@@ -47,6 +47,25 @@ async fn a_killed_stdio_server_fails_its_calls_and_only_them() {
     stdio_works(&world, &record, &held).await;
     world.agent.logged(&["mcp child exited", "signal=9"]).await;
     assert_eq!(world.agent.worker_pid(), worker, "the worker went with it");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_killed_stdio_server_costs_no_other_channel_anything() {
+    let (one, two) = (stdio_stub(""), stdio_stub(""));
+    let bindings = format!("  commands: [{{command: {one:?}}}, {{channel: other, command: {two:?}}}]\n");
+    let world = plan().bindings(bindings).start().await;
+    let on_other = |id: &str, name: &str, arguments: &str| modern_tool(id, name, arguments).channel("other");
+    let before = text_of(&world.call(on_other("before", "pid", "{}")).await);
+    let killed = text_of(&world.call(modern_tool("pid", "pid", "{}")).await);
+    world.plane.enqueue(on_other("slow", "sleep", r#"{"ms":1200}"#));
+    world.plane.enqueue(modern_tool("held", "silent", "{}"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    kill(killed.parse().unwrap(), "KILL");
+    is_failure(&world.plane.wait_for_response("held", SOON).await, &["transport_closed"]);
+    assert!(world.plane.responses_for("slow").is_empty());
+    assert_eq!(text_of(&world.plane.wait_for_response("slow", SOON).await), "slept");
+    assert_eq!(text_of(&world.call(on_other("after", "pid", "{}")).await), before);
     world.end().await;
 }
 
