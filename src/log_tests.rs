@@ -1,3 +1,6 @@
+use std::time::UNIX_EPOCH;
+
+use super::render::{MAX_VALUE_BELOW, rfc3339};
 use super::*;
 
 fn lines(lines: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
@@ -75,7 +78,6 @@ fn a_record_survives_the_way_up() {
 
 #[test]
 fn json_lines_are_objects() {
-    let (log, _) = Log::memory();
     let mut out = String::new();
     let record = Record {
         level: Level::Info,
@@ -83,7 +85,7 @@ fn json_lines_are_objects() {
         msg: "m\n".into(),
         fields: vec![("k".into(), Value::from("v\u{7}"))],
     };
-    log.render(Format::Json, &record, None, &mut out);
+    render(Format::Json, &record, None, &[], &mut out);
     let value: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["msg"], "m\n");
     assert_eq!(value["k"], "v\u{7}");

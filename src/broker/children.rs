@@ -98,22 +98,25 @@ impl Children {
         }
     }
 
-    /// The worker wants a child. Without effect when there is one or will be: the wish may have crossed its
-    /// announcement on the way.
-    pub fn want(&mut self, index: u8, wanted: Era, now: Instant) {
+    /// The worker wants a child; `seen` is the last start that it knew of. Without effect when there is one or will
+    /// be.
+    pub fn want(&mut self, index: u8, wanted: Era, seen: u32, now: Instant) {
         let children = self.live.iter_mut().filter(|c| c.id.index == index && c.comes_again());
         let children = children.map(|c| {
-            let announced = c.was_announced();
-            (&mut c.era, announced)
+            // What the worker has given up it does not have.
+            let given = (c.was_announced() && !c.is_stopping()).then_some(c.id.generation);
+            (&mut c.era, given)
         });
-        let plans = self.planned.iter_mut().filter(|p| p.index == index).map(|p| (&mut p.era, false));
+        let plans = self.planned.iter_mut().filter(|p| p.index == index).map(|p| (&mut p.era, None));
         let mut taken_by = None;
-        for (era, announced) in children.chain(plans) {
-            match *era {
-                Some(era) if era == wanted => return,
-                Some(_) => {}
-                None if announced => taken_by = Some(era),
-                None => {
+        for (era, given) in children.chain(plans) {
+            match (*era, given) {
+                (Some(era), _) if era == wanted => return,
+                (Some(_), _) => {}
+                (None, Some(generation)) if generation <= seen => taken_by = Some(era),
+                // The wish crossed it on the way: the worker takes it, and asks again for what it still lacks.
+                (None, Some(_)) => return,
+                (None, None) => {
                     // Nobody has it yet, so it can still become what is wanted.
                     *era = Some(wanted);
                     return;

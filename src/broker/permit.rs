@@ -52,6 +52,8 @@ pub enum Step {
         index: u8,
         /// For this era.
         era: Era,
+        /// The last start that the worker knew of.
+        seen: u32,
     },
     /// A child is given up.
     ChildLost {
@@ -220,9 +222,9 @@ impl Permit {
             FromWorker::PollOk {} => Ok(Step::PollOk),
             FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
             FromWorker::PollFailing { reason } => Ok(Step::PollFailing(reason)),
-            FromWorker::Spawn { index, era } => {
+            FromWorker::Spawn { index, era, seen } => {
                 self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;
-                Ok(Step::Spawn { index, era })
+                Ok(Step::Spawn { index, era, seen })
             }
             FromWorker::ChildLost { index, generation } => {
                 let given = self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;

@@ -67,7 +67,7 @@ fn nothing_is_legal_before_ready_or_after_drained() {
         FromWorker::Done { call: 1, outcome: Outcome::Answered },
         FromWorker::PollOk {},
         FromWorker::PollFailing { reason: String::new() },
-        FromWorker::Spawn { index: 0, era: Era::Session },
+        FromWorker::Spawn { index: 0, era: Era::Session, seen: 0 },
         FromWorker::ChildLost { index: 0, generation: 1 },
         FromWorker::Drained { unfinished: 0 },
     ];
@@ -145,8 +145,11 @@ fn calls_at_a_time_have_a_bound() {
 fn only_configured_commands_and_children_that_were_given_exist() {
     let mut w = Worker::serving();
     let era = Era::Stateless;
-    assert_eq!(w.says(FromWorker::Spawn { index: 1, era }), Ok(Step::Spawn { index: 1, era }));
-    assert_eq!(w.says(FromWorker::Spawn { index: 2, era }), Err(Breach::UnknownCommand(2)));
+    assert_eq!(
+        w.says(FromWorker::Spawn { index: 1, era, seen: 7 }),
+        Ok(Step::Spawn { index: 1, era, seen: 7 })
+    );
+    assert_eq!(w.says(FromWorker::Spawn { index: 2, era, seen: 0 }), Err(Breach::UnknownCommand(2)));
     let lost = |index, generation| FromWorker::ChildLost { index, generation };
     assert_eq!(w.says(lost(0, 3)), Err(Breach::UnknownChild(0, 3)));
     assert_eq!(w.says(lost(2, 3)), Err(Breach::UnknownCommand(2)));

@@ -243,7 +243,7 @@ impl Broker {
                 }
                 Step::PollOk => self.notify.polling(),
                 Step::PollFailing(reason) => self.notify.status(&reason),
-                Step::Spawn { index, era } => self.children.want(index, era, now),
+                Step::Spawn { index, era, seen } => self.children.want(index, era, seen, now),
                 Step::ChildLost { index, generation } => self.children.lost(Id { index, generation }, now),
                 Step::Drained { unfinished } => {
                     if unfinished > 0 {

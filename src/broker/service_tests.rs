@@ -254,12 +254,19 @@ impl Player {
                 self.log.info("fake", "echo", &[("line", line.into()), ("generation", generation.into())]);
             }
             ("eras", ToWorker::Child { index, generation: 1, .. }) => {
-                self.says(FromWorker::Spawn { index, era: Era::Stateless });
-                self.says(FromWorker::Spawn { index, era: Era::Stateless });
+                self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
+                self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
+            }
+            // As if it had asked before the child arrived.
+            ("crossing", ToWorker::Child { index, generation: 1, .. }) => {
+                self.says(FromWorker::Spawn { index, era: Era::Session, seen: 0 });
+                self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 0 });
+                self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
             }
             ("lost", ToWorker::Child { index, generation: 1, .. }) => {
                 self.pipes.clear();
                 self.says(FromWorker::ChildLost { index, generation: 1 });
+                self.says(FromWorker::Spawn { index, era: Era::Session, seen: 1 });
             }
             _ => {}
         }
@@ -380,7 +387,7 @@ fn a_lost_child_is_stopped_with_its_group_and_replaced() {
     let begun = Instant::now();
     house.until("mcp child exited", 1);
     assert!(begun.elapsed() > Duration::from_secs(4), "it had its time");
-    house.until("generation: 2", 1);
+    house.until("era: Some(Session), generation: 2", 1);
     let gone =
         || std::fs::read_to_string(format!("/proc/{grandchild}/stat")).map_or(true, |s| s.contains(") Z"));
     let end = Instant::now() + SOON;
@@ -397,6 +404,15 @@ fn the_second_era_gets_a_child_of_its_own_once() {
     assert_eq!(house.end(), Exit::Ok);
     assert_eq!(house.count("mcp child started"), 2);
     assert_eq!(house.count("mcp child exited"), 2);
+}
+
+#[test]
+fn a_wish_that_crosses_the_child_on_the_way_starts_no_other() {
+    let mut house = House::start("crossing", vec![shell("exec cat")]);
+    house.until("era: Some(Stateless), generation: 2", 1);
+    house.broker.stop(Instant::now());
+    assert_eq!(house.end(), Exit::Ok);
+    assert_eq!(house.count("mcp child started"), 2);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::io::Write as _;
 
 use crate::config::{self, Config, Flags, Host, Problem};
 use crate::exit::Exit;
-use crate::sys;
+use crate::{sys, tls};
 use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for.
@@ -47,10 +47,17 @@ pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
 
 /// The configuration, or the exit code after its problems have been printed.
 fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
-    config::load(flags, host).map_err(|problems| {
+    let config = config::load(flags, host).map_err(|problems| {
         report(&problems);
         config::exit_for(&problems)
-    })
+    })?;
+    // Whether certificates can be trust anchors is not for `config` to say; the worker must not be the first to find
+    // out, for it would be started again and again.
+    if let Err(e) = tls::client_config(config.worker.ca_pem.as_deref()) {
+        complain(&format!("ca_bundle: {e}\n1 problem in the configuration"));
+        return Err(Exit::Config);
+    }
+    Ok(config)
 }
 
 /// Problems on stderr: one line each, the count last.

@@ -2,16 +2,15 @@
 //!
 //! Pure.
 
-/// Names that identify the agent to the control plane and cannot be given as extra headers.
-const RESERVED: [&str; 8] = [
+/// Names that identify the agent to the control plane and cannot be given as extra headers. Others that the agent
+/// sets (the instance id, the wire protocol version) load, as old profiles may have them; they are never sent.
+const RESERVED: [&str; 6] = [
     "authorization",
     "accept",
     "user-agent",
     "x-tunnel-client-name",
     "x-tunnel-client-version",
     "x-tunnel-mcp-server-info",
-    "x-tunnel-client-instance-id",
-    "x-tunnel-client-wire-protocol-version",
 ];
 
 /// Names that belong to the connection or to the body of one message. Setting them by hand makes a peer read

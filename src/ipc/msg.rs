@@ -112,6 +112,9 @@ pub enum FromWorker {
         index: u8,
         /// For which era (the broker keeps at most one child for each).
         era: Era,
+        /// The last start of the command that the worker was given; 0 when there was none. Tells a wish from one that
+        /// crossed the child on the way.
+        seen: u32,
     },
     /// The worker has given up a child (its stdout ended or it broke the protocol); the broker stops it.
     ChildLost {

@@ -97,14 +97,23 @@ pub fn unsupported_channel(channel: &str, kind: &Kind, message: Option<&Message>
     }
 }
 
-/// For a call that may have been forwarded and will get no other answer: the worker that held it died, or is
-/// stopping and cannot wait any longer.
+/// For a call that may have been forwarded by a worker that died.
 #[must_use]
 pub fn in_doubt(kind: CallKind, id: Option<&str>) -> Reply {
+    unanswered(kind, id, Some(FailureKind::Unknown))
+}
+
+/// For a call that a stopping worker cannot wait for any longer. A call that was cancelled names no kind.
+#[must_use]
+pub fn given_up(kind: CallKind, id: Option<&str>) -> Reply {
+    unanswered(kind, id, None)
+}
+
+fn unanswered(kind: CallKind, id: Option<&str>, cause: Option<FailureKind>) -> Reply {
     match kind {
         CallKind::Request => {
-            let kind = Some(FailureKind::Unknown);
-            let failure = Failure { source: Source::ClientInternal, kind, received: false, status: None };
+            let source = Source::ClientInternal;
+            let failure = Failure { source, kind: cause, received: false, status: None };
             let body = Some(failure.body(id));
             Reply { resp_type: RespType::Jsonrpc, code: failure.code(), headers: json(), body }
         }

@@ -143,7 +143,7 @@ impl Carrier {
             Way::GivenUp => {
                 let fields = [("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
                 self.log.warn("dispatcher", "command given up at the end of the drain", &fields);
-                return self.deliver(job, answers::in_doubt(kind, id.as_deref()), id).await;
+                return self.deliver(job, answers::given_up(kind, id.as_deref()), id).await;
             }
         };
         if let Some(failure) = &answer.failure {

@@ -130,7 +130,7 @@ async fn serve(socket: OwnedFd) -> Result<(), StartError> {
 async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link: Link) {
     while let Some(event) = wanted.recv().await {
         link.tell(match event {
-            StdioEvent::Want { index, era } => FromWorker::Spawn { index, era },
+            StdioEvent::Want { index, era, seen } => FromWorker::Spawn { index, era, seen },
             StdioEvent::Lost { index, generation } => FromWorker::ChildLost { index, generation },
         });
     }

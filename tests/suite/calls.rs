@@ -1,6 +1,6 @@
 //! Commands and readings that the end-to-end tests of the MCP side share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::agent::eventually;
 use crate::lab::{Command, ResponseRecord, Stub};
@@ -79,11 +79,6 @@ impl Record {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record");
         Self { _dir: dir, path }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// The flag for `lab stub-stdio`.

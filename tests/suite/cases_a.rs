@@ -143,11 +143,17 @@ async fn case_017_an_extra_header_for_authentication_is_refused() {
 
 #[tokio::test]
 async fn case_018_an_extra_header_never_replaces_the_instance_id() {
-    for name in ["X-Tunnel-Client-Instance-Id", "x-tunnel-client-wire-protocol-version"] {
-        let plan = Plan::new().control(&format!("extra_headers: {{{name}: forged}}"));
-        let agent = refused(plan, 78, |setup| setup).await;
-        agent.logged(&[name, "cannot override control-plane authentication"]).await;
-        assert_eq!(agent.count("forged"), 0);
+    for name in ["X-Tunnel-Client-Instance-Id", "X-Tunnel-Client-Wire-Protocol-Version"] {
+        let world = Plan::new().control(&format!("extra_headers: {{{name}: forged}}")).start().await;
+        for headers in all_three(&world).await {
+            let sent: Vec<_> = headers.get_all(name).iter().collect();
+            assert_eq!(sent.len(), 1, "{name}");
+            assert_ne!(sent[0], "forged");
+        }
+        let warning = "control-plane extra header cannot override protected header";
+        world.agent.logged(&[warning, &name.to_ascii_lowercase()]).await;
+        assert_eq!(world.agent.count("forged"), 0);
+        world.end().await;
     }
 }
 

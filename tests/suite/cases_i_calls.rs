@@ -106,7 +106,10 @@ async fn case_205_206_207_banners_blank_lines_and_pieces_are_tolerated() {
 
 #[tokio::test]
 async fn case_209_a_server_that_closes_its_stdin_or_ends_fails_its_calls_and_comes_back() {
-    let world = plan().bindings("  commands: [{command: \"sh -c 'exec 0<&-; sleep 60'\"}]\n").start().await;
+    let world = plan()
+        .bindings("  commands: [{command: \"sh -c 'read line; exec 0<&-; sleep 60'\"}]\n")
+        .start()
+        .await;
     is_failure(&world.call(initialize("r1")).await, "transport_closed", "closed_pipe");
     world.agent.logged(&["mcp child exited"]).await;
     world.end().await;
@@ -187,8 +190,8 @@ async fn case_217_an_answer_has_code_200_and_one_header() {
     assert_eq!((answer.resp_code, answer.resp_type.as_str()), (200, "jsonrpc_response"));
     let headers: Vec<_> = answer.resp_headers.iter().map(|(n, v)| (n.as_str(), v.join(","))).collect();
     assert_eq!(headers, [("Content-Type", "application/json".to_owned())]);
-    let progress = format!(r#"{{"name":"stream","_meta":{{"progressToken":"mine"}},"arguments":{{"n":2}}}}"#);
-    let call = crate::lab::Command::call("r2", "9007199254740993", "tools/call", &progress);
+    let progress = r#"{"name":"stream","_meta":{"progressToken":"mine"},"arguments":{"n":2}}"#;
+    let call = crate::lab::Command::call("r2", "9007199254740993", "tools/call", progress);
     let answer = world.call(call).await;
     assert!(answer.resp_json.as_ref().unwrap().contains("\"id\":9007199254740993"));
     let all = world.plane.responses_for("r2");

@@ -74,6 +74,10 @@ async fn case_222_neither_posts_nor_log_tell_where_the_server_is_or_what_was_sai
     let key = world.plane.api_key.clone();
     let posts: Vec<_> =
         world.plane.responses().iter().map(|r| String::from_utf8_lossy(&r.raw).into_owned()).collect();
+    let files = std::fs::read_dir(world.agent.dir.path()).unwrap().flatten();
+    let mut files: Vec<_> = files.map(|f| f.file_name().into_string().unwrap()).collect();
+    files.sort_unstable();
+    assert_eq!(files, ["ca.pem", "key", "tunnelward.yaml"], "the agent wrote a file");
     let log = world.end().await;
     for secret in ["pssst", "hushhush", "quietquiet", "sess-whisper", key.as_str()] {
         assert!(!posts.iter().any(|p| p.contains(secret)), "{secret} in {posts:?}");

@@ -123,8 +123,7 @@ fn a_syntax_error_names_file_line_and_column() {
 #[test]
 fn a_profile_with_every_section_loads() {
     let dir = tempfile::tempdir().unwrap();
-    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
-    let ca = file(dir.path(), "ca.pem", pem);
+    let ca = file(dir.path(), "ca.pem", &certificate());
     let key = file(dir.path(), "k", "s3cret\n");
     let yaml = format!(
         r#"config_version: 1
@@ -161,6 +160,28 @@ harpoon: {{targets: []}}
         ["health.listen_addr", "health.url_file", "process.pid_file"]
             .map(|name| format!("warning: {name} is accepted but has no effect in this version"))
     );
+}
+
+fn certificate() -> String {
+    rcgen::generate_simple_self_signed(vec!["ca.example".into()]).unwrap().cert.pem()
+}
+
+#[test]
+fn a_certificate_that_cannot_be_an_anchor_ends_with_78() {
+    let dir = tempfile::tempdir().unwrap();
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    let ca = file(dir.path(), "ca.pem", &(certificate() + nonsense));
+    let env = [
+        ("CA_BUNDLE", ca.to_str().unwrap()),
+        ("CONTROL_PLANE_API_KEY", "key-1"),
+        ("CONTROL_PLANE_TUNNEL_ID", ID),
+        ("MCP_SERVER_URL", "https://mcp.internal/mcp"),
+    ];
+    for command in [&["config", "check"][..], &["run"]] {
+        let ran = run(command, &env);
+        assert_eq!(ran.code, 78, "{}", ran.err);
+        assert!(ran.err.contains("certificate number 2 cannot be used as a trust anchor"), "{}", ran.err);
+    }
 }
 
 #[test]

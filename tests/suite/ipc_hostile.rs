@@ -41,9 +41,9 @@ fn an_unknown_or_malformed_message_is_no_frame() {
         r#"[{"exec":{"path":"/bin/sh"}}]"#,
         r#"[{"ready":{"please":true}}]"#,
         r#"[{"verdict":{"call":1,"verdict":"permit"}}]"#,
-        r#"[{"spawn":{"index":256,"era":"session"}}]"#,
-        r#"[{"spawn":{"index":-1,"era":"session"}}]"#,
-        r#"[{"spawn":{"index":0,"era":"stone"}}]"#,
+        r#"[{"spawn":{"index":256,"era":"session","seen":0}}]"#,
+        r#"[{"spawn":{"index":-1,"era":"session","seen":0}}]"#,
+        r#"[{"spawn":{"index":0,"era":"stone","seen":0}}]"#,
         r#"[{"done":{"call":1}}]"#,
         r#"[{"done":{"call":1.5,"outcome":"answered"}}]"#,
         r#"[{"ready":{}},]"#,
@@ -125,7 +125,7 @@ fn a_replayed_call_is_a_breach() {
 fn a_child_or_command_that_is_not_there_is_a_breach() {
     let ready = r#"[{"ready":{}}]"#.to_string();
     for (message, breach) in [
-        (r#"[{"spawn":{"index":1,"era":"session"}}]"#, Breach::UnknownCommand(1)),
+        (r#"[{"spawn":{"index":1,"era":"session","seen":0}}]"#, Breach::UnknownCommand(1)),
         (r#"[{"child_lost":{"index":0,"generation":1}}]"#, Breach::UnknownChild(0, 1)),
         (r#"[{"child_lost":{"index":9,"generation":1}}]"#, Breach::UnknownCommand(9)),
     ] {

@@ -198,7 +198,12 @@ async fn answers_outlive_a_killed_control_plane() {
 
 #[tokio::test]
 async fn connections_of_the_control_plane_that_break_again_and_again_lose_nothing() {
-    let world = plan().start().await;
+    for (tls, http2) in [(true, true), (true, false), (false, false)] {
+        breaks_again_and_again(plan().plane(|o| (o.tls, o.http2) = (tls, http2)).start().await).await;
+    }
+}
+
+async fn breaks_again_and_again(world: World) {
     let calls = ids("call");
     for id in &calls {
         world.plane.enqueue(tool(id, "sleep", r#"{"ms":300}"#));

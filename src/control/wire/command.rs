@@ -120,7 +120,7 @@ impl Reader<'_> {
         serde_json::from_str(self.0.given(Member::CommandType)?).ok()
     }
 
-    /// How an error for this command is posted: as the type that the control plane waits for.
+    /// The type that answers such a command.
     fn resp_type(&self) -> RespType {
         match self.command_type().as_deref() {
             Some("session_termination") => RespType::SessionTermination,

@@ -48,7 +48,8 @@ pub struct Malformed {
     pub shard_token: String,
     /// The canonical channel to post as; `main` when the command's own is not a channel name.
     pub channel: String,
-    /// The type to answer with. A session termination is answered without a body, all others with one.
+    /// The type that would have answered it. A session termination is answered as one, without a body; everything else
+    /// by a JSON-RPC response.
     pub resp_type: RespType,
     /// The JSON-RPC id as raw JSON text, when it is a string or a number.
     pub rpc_id: Option<String>,

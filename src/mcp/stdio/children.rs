@@ -14,7 +14,10 @@ pub(super) enum Pick {
     /// To this child.
     Child(Arc<Child>),
     /// Ask for a child, then wait.
-    Want,
+    Want {
+        /// The last child that came.
+        seen: u32,
+    },
     /// One has been asked for: wait.
     Wait,
     /// Nowhere: none will come soon.
@@ -38,6 +41,8 @@ pub(super) struct Children {
     session: Place,
     stateless: Place,
     fresh: Option<Arc<Child>>,
+    /// The generation of the last child that came.
+    seen: u32,
     timing: Timing,
     closed: bool,
 }
@@ -45,7 +50,7 @@ pub(super) struct Children {
 impl Children {
     pub(super) fn new(timing: Timing) -> Self {
         let (session, stateless) = (Place::default(), Place::default());
-        Self { session, stateless, fresh: None, timing, closed: false }
+        Self { session, stateless, fresh: None, seen: 0, timing, closed: false }
     }
 
     fn place(&mut self, era: Era) -> &mut Place {
@@ -60,7 +65,13 @@ impl Children {
         if self.closed {
             return Some(child);
         }
-        let Some(era) = era else { return self.fresh.replace(child) };
+        self.seen = self.seen.max(child.generation);
+        let Some(era) = era else {
+            // It may have come in the place of what was asked for: whoever does not get it asks again.
+            self.session.wanted = None;
+            self.stateless.wanted = None;
+            return self.fresh.replace(child);
+        };
         let generation = Some(child.generation);
         let old = std::mem::take(self.place(era));
         *self.place(era) = Place { child: Some(child), generation, wanted: None, retry_at: None };
@@ -88,7 +99,7 @@ impl Children {
             return Pick::Wait;
         }
         place.wanted = Some(Instant::now());
-        Pick::Want
+        Pick::Want { seen: self.seen }
     }
 
     /// Takes out the child of this generation. `retry_at` holds for its era, or, when it had none or was never

@@ -49,6 +49,8 @@ pub enum StdioEvent {
         index: u8,
         /// For which era.
         era: Era,
+        /// The last start of the command that came through [`Stdio::attach`]; 0 when none did.
+        seen: u32,
     },
     /// A child has closed a pipe or stopped reading; it is of no use any more.
     Lost {

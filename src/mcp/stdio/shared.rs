@@ -46,7 +46,9 @@ impl Shared {
             match pick {
                 Pick::Child(child) => return Ok(child),
                 Pick::None => return Err(Failure::closed(Kind::ConnectionClosed)),
-                Pick::Want => self.tell(StdioEvent::Want { index: self.settings.index, era }),
+                Pick::Want { seen } => {
+                    self.tell(StdioEvent::Want { index: self.settings.index, era, seen });
+                }
                 Pick::Wait => {}
             }
             if timeout_at(until, changed).await.is_err() {
@@ -77,7 +79,7 @@ pub(super) async fn tend(
     let linger = child.settings.timing.linger;
     let mut reading = pin!(child.read(stdout));
     // Stdin is closed when the writer is dropped, whichever branch is taken.
-    let (failure, patience) = tokio::select! {
+    let (mut failure, patience) = tokio::select! {
         biased;
         () = &mut reading => (Failure::closed(Kind::Eof), None),
         failure = child.write(stdin) => (failure, Some(linger)),
@@ -85,9 +87,11 @@ pub(super) async fn tend(
         () = child.closed() => (Failure::closed(Kind::Eof), Some(Duration::MAX)),
     };
     shared.detach(&child);
-    if let Some(patience) = patience {
-        // Whether the last words ended or the time did makes no difference.
-        let _ = timeout(patience, reading).await;
+    if let Some(patience) = patience
+        && timeout(patience, reading).await.is_ok()
+    {
+        // A process that ends closes everything, in whatever order that is noticed.
+        failure = Failure::closed(Kind::Eof);
     }
     child.end(failure);
 }

@@ -1,5 +1,6 @@
 //! The lines that wait for a child's stdin, and how they get there.
 
+use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
@@ -33,8 +34,14 @@ impl Child {
     pub(super) async fn write(&self, stdin: pipe::Sender) -> Failure {
         loop {
             if !self.has_lines() {
-                self.queued.notified().await;
-                continue;
+                tokio::select! {
+                    () = self.queued.notified() => continue,
+                    // The server has closed it. What it had not read yet is lost without a further word.
+                    broken = stdin.ready(Interest::ERROR) => match broken {
+                        Ok(ready) if !ready.is_error() => continue,
+                        _ => return Failure::closed(Kind::ClosedPipe),
+                    },
+                }
             }
             match timeout(self.settings.timing.stall, stdin.writable()).await {
                 Err(_) if self.is_stuck() => return Failure::closed(Kind::ConnectionClosed),

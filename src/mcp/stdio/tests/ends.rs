@@ -30,6 +30,16 @@ async fn case_209_a_child_that_closes_its_stdin_only_is_a_closed_pipe() {
 }
 
 #[tokio::test]
+async fn case_209_a_child_that_closes_its_stdin_fails_also_what_it_was_sent_before() {
+    let mut rig = rig(|_| {});
+    let mut server = rig.ready().await;
+    let waiting = rig.call("m", "1", "{}");
+    server.read().await;
+    server.stdin = None;
+    assert_eq!(waiting.failure("1").await, ("transport_closed".into(), "closed_pipe".into()));
+}
+
+#[tokio::test]
 async fn a_notification_to_a_child_that_is_gone_is_acknowledged_with_502() {
     let mut rig = rig(|_| {});
     let mut server = rig.ready().await;
@@ -56,13 +66,27 @@ async fn a_notification_that_cannot_be_written_in_time_is_dropped() {
 async fn a_call_without_a_child_asks_once_and_waits_for_it() {
     let mut rig = rig(|_| {});
     let (one, two) = (rig.call("ping", "1", "{}"), rig.call("ping", "2", "{}"));
-    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session });
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session, seen: 0 });
     settle().await;
     assert!(rig.events.try_recv().is_err());
     let mut server = rig.attach(None);
     server.answer("{}").await;
     server.answer("{}").await;
     assert_eq!((one.answer().await.0, two.answer().await.0), (200, 200));
+}
+
+#[tokio::test]
+async fn a_child_without_an_era_that_comes_for_two_is_taken_by_one_and_the_other_asks_again() {
+    let mut rig = rig(|_| {});
+    let (old, modern) = (rig.call("ping", "1", "{}"), rig.call("server/discover", "2", "{}"));
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session, seen: 0 });
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Stateless, seen: 0 });
+    let mut first = rig.attach(None);
+    first.answer("{}").await;
+    assert_eq!(old.answer().await.0, 200);
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Stateless, seen: 1 });
+    rig.attach(Some(Era::Stateless)).answer("{}").await;
+    assert_eq!(modern.answer().await.0, 200);
 }
 
 #[tokio::test]
@@ -94,11 +118,11 @@ async fn a_child_that_will_not_come_back_soon_is_not_waited_for() {
     assert!(rig.events.try_recv().is_err());
     // The other era is not affected, and a short pause is waited for.
     let discover = rig.call("server/discover", "3", "{}");
-    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Stateless });
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Stateless, seen: 1 });
     discover.end.abort();
     rig.stdio.gone(server.generation, Duration::from_millis(20));
     let ping = rig.call("ping", "4", "{}");
-    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session });
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session, seen: 1 });
     rig.attach(None).answer("{}").await;
     assert_eq!(ping.answer().await.0, 200);
 }

@@ -95,7 +95,7 @@ async fn a_child_takes_the_era_of_its_first_message_and_the_other_era_gets_anoth
     assert!(rig.events.try_recv().is_err());
 
     let (initialize, ping) = (rig.call("initialize", "3", "{}"), rig.call("ping", "4", "{}"));
-    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session });
+    assert_eq!(rig.event().await, StdioEvent::Want { index: 3, era: Era::Session, seen: 1 });
     let mut second = rig.attach(Some(Era::Session));
     assert_eq!(second.answer("{}").await["method"], "initialize");
     assert_eq!(second.answer("{}").await["method"], "ping");

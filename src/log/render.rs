@@ -1,0 +1,121 @@
+//! From an event to a line of text or JSON. Every role; pure but for the clock.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::value::{Format, Level, Value};
+
+/// Longest value in a line, in bytes; longer ones are cut and marked, where they are written: a record that is too
+/// long for the broker would arrive in pieces.
+pub(super) const MAX_VALUE: usize = 2048;
+/// The same for a value from below, which may bear the mark of having been cut there.
+pub(super) const MAX_VALUE_BELOW: usize = MAX_VALUE + 32;
+/// What every line begins with.
+const HEAD: [&str; 4] = ["time", "level", "msg", "component"];
+/// Most fields that a record from below may carry.
+pub(super) const MAX_FIELDS: usize = 32;
+/// Longest name of a field in a record from below.
+const MAX_KEY: usize = 64;
+
+/// One event on its way from worker to broker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record<'a> {
+    pub(super) level: Level,
+    #[serde(borrow)]
+    pub(super) component: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) msg: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) fields: Vec<(Cow<'a, str>, Value<'a>)>,
+}
+
+/// Appends the line of `record`. `always` are the attributes of every line; no field may shadow them.
+pub(super) fn render(
+    format: Format,
+    record: &Record<'_>,
+    role: Option<&str>,
+    always: &[(&'static str, String)],
+    out: &mut String,
+) {
+    let time = rfc3339(SystemTime::now());
+    let head: [(&str, &str); 4] = [
+        ("time", &time),
+        ("level", record.level.name()),
+        ("msg", &record.msg),
+        ("component", &record.component),
+    ];
+    let role = role.map(|r| ("role", r));
+    let attributes = always.iter().map(|(k, v)| (*k, v.as_str()));
+    let texts = head.into_iter().chain(role).chain(attributes).map(|(k, v)| (k, Value::from(v)));
+    // A field must not shadow what every line carries.
+    let taken = |key: &str| key == "role" || HEAD.contains(&key) || always.iter().any(|(k, _)| *k == key);
+    let fields =
+        record.fields.iter().filter(|(k, _)| !taken(k)).map(|(k, v)| (k.as_ref(), v.cut(MAX_VALUE_BELOW)));
+    if format == Format::Json {
+        out.push('{');
+    }
+    for (n, (key, value)) in texts.chain(fields).enumerate() {
+        match format {
+            Format::Text => text_pair(n, key, &value, out),
+            Format::Json => json_pair(n, key, &value, out),
+        }
+    }
+    if format == Format::Json {
+        out.push('}');
+    }
+}
+
+/// Names of fields are written as they are, so they must not be able to end a line or to look like a value.
+pub(super) fn is_key(key: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(plain)
+}
+
+fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+    if n > 0 {
+        out.push(' ');
+    }
+    let _ = match value {
+        Value::Bool(b) => write!(out, "{key}={b}"),
+        Value::Int(i) => write!(out, "{key}={i}"),
+        Value::Str(s) => {
+            let plain = !s.is_empty() && s.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'=');
+            if plain { write!(out, "{key}={s}") } else { write!(out, "{key}={s:?}") }
+        }
+    };
+}
+
+fn json_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+    if n > 0 {
+        out.push(',');
+    }
+    let key = serde_json::to_string(key).unwrap_or_default();
+    let value = serde_json::to_string(value).unwrap_or_default();
+    let _ = write!(out, "{key}:{value}");
+}
+
+/// UTC with milliseconds, as RFC 3339 wants it.
+pub(super) fn rfc3339(now: SystemTime) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Days to civil date: eras of 400 years that begin in March (the usual proleptic Gregorian arithmetic).
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60,
+        since.subsec_millis()
+    )
+}
