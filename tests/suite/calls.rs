@@ -117,6 +117,11 @@ pub fn group_of(pid: u32) -> Option<u32> {
     stat.rsplit(')').next()?.split_whitespace().nth(2)?.parse().ok()
 }
 
+/// How many descriptors a process has open.
+pub fn descriptors_of(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
 /// Living members of a process group.
 pub fn members_of(group: u32) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();

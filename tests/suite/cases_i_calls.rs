@@ -253,3 +253,40 @@ async fn an_answer_arrives_whole_up_to_the_bound_and_beyond_it_fails_alone() {
     assert_eq!(text_of(&world.call(tool("r4", "pid", "{}")).await), before);
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_is_no_answer_is_skipped_and_a_second_answer_changes_nothing() {
+    let kinds = [
+        ("twice", "--duplicate"),
+        ("wrong", "--wrong-id 4711"),
+        ("garbage", "--garbage 9"),
+        ("batch", "--batch"),
+    ];
+    let mut bindings = String::from("  commands:\n");
+    for (channel, args) in kinds {
+        bindings += &format!("  - {{channel: {channel}, command: {:?}}}\n", stdio_stub(args));
+    }
+    let plan = plan().bindings(bindings).mcp("connection_max_ttl: 1s");
+    let world = plan.control("poll_channels: [batch, garbage, twice, wrong]").start().await;
+    for (channel, _) in kinds {
+        for n in 0..2 {
+            world.plane.enqueue(modern_tool(&format!("{channel}{n}"), "echo", "{}").channel(channel));
+        }
+    }
+    for (channel, _) in kinds {
+        for n in 0..2 {
+            let answer = world.plane.wait_for_response(&format!("{channel}{n}"), SOON).await;
+            match channel {
+                "twice" => assert_eq!(answer.resp_code, 200),
+                _ => is_failure(&answer, "timeout", "timeout"),
+            }
+        }
+    }
+    for channel in ["garbage", "batch"] {
+        world.agent.logged(&["skipped", &format!("channel={channel}"), "total=2"]).await;
+    }
+    for channel in ["twice", "wrong"] {
+        world.agent.logged(&["no request of ours", &format!("channel={channel}"), "total=2"]).await;
+    }
+    world.end().await;
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, alive, eventually, kill};
-use crate::calls::{Record, group_of, initialize, members_of, open, plan, text_of, tool};
+use crate::calls::{Record, descriptors_of, group_of, initialize, members_of, open, plan, text_of, tool};
 use crate::world::World;
 
 /// The pid of the only server, which is the number of its group.
@@ -125,19 +125,22 @@ async fn a_server_that_ends_at_once_is_started_at_a_bounded_pace_and_calls_are_a
 }
 
 #[tokio::test]
-async fn a_server_that_ends_is_replaced_and_the_agent_stays() {
+async fn a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it() {
     let restart = "restart: {times: 2, window: 60s, backoff_min: 20ms, backoff_max: 300ms}";
     let world = plan().stdio("", "").top(restart).start().await;
     let (broker, worker) = (world.agent.pid(), world.agent.worker_pid());
+    let mut open_files = Vec::new();
     for n in 0..4 {
         open(&world, &format!("o{n}")).await;
         let pid = text_of(&world.call(tool(&format!("pid{n}"), "pid", "{}")).await).parse().unwrap();
+        open_files.push((descriptors_of(broker), descriptors_of(worker)));
         kill(pid, "KILL");
         assert!(eventually(|| (!alive(pid)).then_some(())).await.is_some());
     }
     open(&world, "last").await;
     assert_eq!((world.agent.pid(), world.agent.worker_pid()), (broker, worker));
     assert_eq!(world.agent.count("mcp child exited"), 4);
+    assert!(open_files[3].0 <= open_files[0].0 && open_files[3].1 <= open_files[0].1, "{open_files:?}");
     world.end().await;
 }
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, eventually, kill};
-use crate::calls::{initialized, plan, received, text_of, tool};
+use crate::calls::{descriptors_of, initialized, plan, received, text_of, tool};
 use crate::lab::{Command, Fault, On, Reply, ResponseRecord};
 use crate::world::World;
 
@@ -134,6 +134,7 @@ async fn orphans_survive_a_worker_that_dies_before_it_could_answer_them() {
 async fn a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves() {
     let restart = "restart: {times: 2, window: 10s, backoff_min: 50ms, backoff_max: 500ms}";
     let world = plan().top(restart).start().await;
+    let open_files = descriptors_of(world.agent.pid());
     for n in 0..5 {
         let worker = world.agent.worker_pid();
         kill(worker, "KILL");
@@ -141,6 +142,7 @@ async fn a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves()
         works(&world, &format!("after{n}")).await;
     }
     assert_eq!(world.agent.count("worker died"), 5);
+    assert!(descriptors_of(world.agent.pid()) <= open_files, "descriptors of dead workers were kept");
     let slow = world.agent.logged(&["the worker dies again and again"]).await;
     assert!(slow.contains("retry_in_ms=500"), "{slow}");
     assert_eq!(world.agent.count("the worker dies again and again"), 3);
