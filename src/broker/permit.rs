@@ -74,7 +74,7 @@ pub enum Step {
 pub enum Breach {
     /// The message is not legal at this point of the worker's life.
     OutOfState(&'static str),
-    /// A call number is not greater than the ones before.
+    /// A call number is not greater than the ones before, or is taken.
     CallReused(u64),
     /// A part of a call is longer than it may be, or missing, or there where it may not be.
     BadAsk(&'static str),
@@ -110,11 +110,13 @@ impl std::fmt::Display for Breach {
 
 impl std::error::Error for Breach {}
 
-/// A permitted call and when it was permitted.
+/// A call that was permitted or inherited, and when.
 #[derive(Clone, Debug)]
 pub struct Held {
     ask: Ask,
     since: Instant,
+    /// It stays in doubt whatever comes of it: should it be delivered again, it is answered again.
+    inherited: bool,
 }
 
 impl Held {
@@ -178,13 +180,7 @@ impl Permit {
         }
     }
 
-    /// Whether the worker has said that it serves.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.state != State::Starting
-    }
-
-    /// The calls in progress, oldest first.
+    /// The calls in progress and those to answer for.
     pub fn held(&self) -> impl ExactSizeIterator<Item = &Held> {
         self.held.values()
     }
@@ -193,6 +189,16 @@ impl Permit {
     #[must_use]
     pub fn into_held(self) -> Vec<Held> {
         self.held.into_values().collect()
+    }
+
+    /// Makes this worker answer for a call that a dead one held, and returns it as it is to be told. It is held until the
+    /// worker says that it is done, so that it is not lost should this one die as well. To be called before the worker
+    /// says anything. Numbers count down from the highest, which a worker that counts up does not reach.
+    pub fn inherit(&mut self, mut ask: Ask, now: Instant) -> Ask {
+        let lowest = self.held.keys().next().copied();
+        ask.call = lowest.map_or(u64::MAX, |lowest| lowest.saturating_sub(1));
+        self.held.insert(ask.call, Held { ask: ask.clone(), since: now, inherited: true });
+        ask
     }
 
     /// Judges one message.
@@ -216,7 +222,9 @@ impl Permit {
             FromWorker::Ask(ask) => self.ask(ask, window, now),
             FromWorker::Done { call, outcome } => {
                 let held = self.held.remove(&call).ok_or(Breach::UnknownCall(call))?;
-                window.finish(&held.ask.request_id, outcome, now);
+                if !held.inherited {
+                    window.finish(&held.ask.request_id, outcome, now);
+                }
                 Ok(Step::Nothing)
             }
             FromWorker::PollOk {} => Ok(Step::PollOk),
@@ -243,7 +251,7 @@ impl Permit {
     }
 
     fn ask(&mut self, ask: Ask, window: &mut Window, now: Instant) -> Result<Step, Breach> {
-        if self.last_call.is_some_and(|last| ask.call <= last) {
+        if self.last_call.is_some_and(|last| ask.call <= last) || self.held.contains_key(&ask.call) {
             return Err(Breach::CallReused(ask.call));
         }
         if ask.request_id.is_empty() || ask.request_id.len() > MAX_REQUEST_ID {
@@ -267,7 +275,7 @@ impl Permit {
         self.last_call = Some(call);
         let verdict = window.judge(&ask.request_id, now);
         if verdict == Verdict::Permit {
-            self.held.insert(call, Held { ask, since: now });
+            self.held.insert(call, Held { ask, since: now, inherited: false });
         }
         Ok(Step::Verdict { call, verdict })
     }

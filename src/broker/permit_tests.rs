@@ -175,3 +175,19 @@ fn an_orphan_has_the_time_that_is_left_and_none_when_it_is_over() {
     let orphans: Vec<_> = w.permit.held().filter_map(|h| h.orphan(too_late)).map(|a| a.request_id).collect();
     assert_eq!(orphans, ["b"]);
 }
+
+#[test]
+fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
+    let mut w = Worker::new();
+    let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), w.now)).into();
+    w.window.abandon("a", w.now);
+    w.says(FromWorker::Ready {}).unwrap();
+    let [a, b] = told.as_slice() else { panic!() };
+    assert_ne!(a.call, b.call);
+    assert_eq!(w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered }), Ok(Step::Nothing));
+    assert_eq!(w.window.judge("a", w.now), Verdict::InDoubt);
+    let reused = FromWorker::Ask(ask(b.call, "c"));
+    assert_eq!(w.says(reused), Err(Breach::CallReused(b.call)));
+    let left: Vec<String> = w.permit.into_held().iter().map(|h| h.request_id().to_owned()).collect();
+    assert_eq!(left, ["b"], "the next worker answers for it");
+}

@@ -45,8 +45,6 @@ pub struct Worker {
     drained: bool,
     /// When it is killed, and what is logged then.
     limit: Option<(Instant, &'static str)>,
-    /// What it was given to answer for, until it is ready: should it die before, the next one gets it.
-    orphans: Vec<Held>,
 }
 
 impl Worker {
@@ -68,22 +66,23 @@ impl Worker {
         let started = images.worker()?;
         let mut channel = Channel::new(started.socket);
         channel.queue(&first, vec![content]).map_err(io::Error::other)?;
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            // A call that did not fit into a frame could not have come in one.
-            channel.queue(&ToWorker::Orphan(ask), Vec::new()).map_err(io::Error::other)?;
-        }
         let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
+        let mut permit = Permit::new(channels, commands);
+        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
+            let ask = permit.inherit(ask, now);
+            // A call that did not fit into a frame could not have come in one.
+            channel.queue(&ToWorker::Orphan(ask), Vec::new()).map_err(io::Error::other)?;
+        }
         Ok(Self {
             process: started.process,
             stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
             channel,
-            permit: Permit::new(channels, commands),
+            permit,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
-            orphans: orphans.to_vec(),
         })
     }
 
@@ -113,7 +112,7 @@ impl Worker {
     /// The calls that the next worker must answer for.
     #[must_use]
     pub fn into_orphans(self) -> Vec<Held> {
-        if self.permit.is_ready() { self.permit.into_held() } else { self.orphans }
+        self.permit.into_held()
     }
 
     /// Passes a notice about a child on.
@@ -221,7 +220,6 @@ impl Worker {
     fn heed(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Ready => {
-                self.orphans = Vec::new();
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
             }
             Step::Drained { .. } => {

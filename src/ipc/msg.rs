@@ -92,7 +92,7 @@ pub enum FromWorker {
     Ready {},
     /// Permission to forward.
     Ask(Ask),
-    /// The end of a permitted call.
+    /// The end of a call that was permitted, or handed on by `Orphan`.
     Done {
         /// Which.
         call: u64,
@@ -143,7 +143,7 @@ pub enum ToWorker {
         /// The client instance id: 32 lower-case hex digits, one per service process.
         instance_id: String,
     },
-    /// Calls that a dead worker held: answer them with a failure, forward nothing.
+    /// A call that a dead worker held: answer it with a failure, forward nothing, say when it is done.
     Orphan(Ask),
     /// Answer to `Ask`.
     Verdict {

@@ -25,7 +25,7 @@ const NOTES_AHEAD: usize = 1;
 /// A command on its way, apart from what it says.
 #[derive(Debug)]
 pub struct Job {
-    /// The number the broker knows it by; 0 for one that is not forwarded.
+    /// The number the broker knows it by; 0 for one that it does not hold.
     pub call: u64,
     /// Of the command.
     pub request_id: String,

@@ -163,7 +163,7 @@ impl Dispatch {
     pub fn orphan(&self, ask: Ask) {
         let reply = answers::in_doubt(ask.kind, ask.rpc_id.as_deref());
         let job = Job {
-            call: 0,
+            call: ask.call,
             request_id: ask.request_id,
             shard_token: ask.shard_token,
             channel: ask.channel,
@@ -221,7 +221,7 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
     }
 }
 
-/// The end of a permitted call, as the broker books it.
+/// The end of a call that the broker holds; it is booked there.
 pub fn done(link: &Link, call: u64, outcome: Outcome) {
     if call != 0 {
         link.tell(FromWorker::Done { call, outcome });

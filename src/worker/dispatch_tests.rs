@@ -72,6 +72,17 @@ async fn a_command_in_doubt_is_answered_and_its_end_is_not_booked() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_dead_workers_call_is_booked() {
+    let rig = rig(Vec::new()).await;
+    rig.poll(&command(REQUEST));
+    let asked = rig.heard().await;
+    let [FromWorker::Ask(ask)] = asked.as_slice() else { panic!("{asked:?}") };
+    rig.dispatch.orphan(Ask { call: u64::MAX, ..ask.clone() });
+    assert_eq!(rig.heard().await, [FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }]);
+    assert!(rig.plane.seen()[0].body.contains("tunnel_failure"));
+}
+
+#[tokio::test]
 async fn a_drain_waits_for_a_command_without_a_verdict_yet() {
     let rig = rig(answer(202, "", "")).await;
     rig.poll(&command(NOTIFICATION));

@@ -143,9 +143,21 @@ async fn case_055_an_endless_error_body_is_not_read() {
         .header("Content-Type", "text/plain")
         .then(Part::Repeat(vec![b'x'; 16 << 10].into(), usize::MAX));
     let world = replies(Plan::new(), vec![endless]).await;
-    assert_answered(&world.call(echo("after")).await);
     let line = world.agent.logged(&["poll failed; backing off", "status_code=500"]).await;
+    // A bound on bytes, not only on time: the agent waits two seconds for a body that is slow.
+    let took = world.plane.polls()[0].seen.arrived.elapsed();
+    assert!(took < Duration::from_millis(1900), "{took:?}");
     assert!(line.len() < 8192, "{} bytes", line.len());
+    assert_answered(&world.call(echo("after")).await);
+    world.plane.assert_clean();
+}
+
+#[tokio::test]
+async fn case_055_an_error_body_that_never_ends_is_not_waited_for() {
+    let stuck = Reply::status(503).header("Content-Type", "text/plain").data("half a").then(Part::Hang);
+    let world = replies(Plan::new(), vec![stuck]).await;
+    world.agent.logged(&["poll failed; backing off", "status_code=503", "half a"]).await;
+    assert_answered(&world.call(echo("after")).await);
     world.plane.assert_clean();
 }
 

@@ -106,3 +106,13 @@ async fn commands_of_one_body_keep_apart() {
     }
     world.plane.assert_clean();
 }
+
+#[tokio::test]
+async fn an_id_of_null_is_none() {
+    let world = World::new().await;
+    let record = world.call(Command::call("n1", "null", "notifications/cancelled", "{}")).await;
+    assert_eq!((record.resp_type.as_str(), record.resp_code), ("notify_ack", 202));
+    let arrived = world.stub.requests().remove(0);
+    assert!(!arrived.json().as_object().unwrap().contains_key("id"), "{}", arrived.text());
+    world.plane.assert_clean();
+}

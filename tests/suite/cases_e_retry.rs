@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::agent::SOON;
 use crate::cases::{A_WHILE, answer, assert_answered, echo, tool, until};
-use crate::lab::{Fault, On, ResponseRecord};
-use crate::world::World;
+use crate::lab::{Fault, On, Part, Reply, ResponseRecord};
+use crate::world::{Plan, World};
 
 /// A call with `n` progress notifications, so many milliseconds apart.
 fn stream(request_id: &str, n: u32, interval_ms: u32) -> crate::lab::Command {
@@ -184,5 +184,44 @@ async fn a_control_plane_that_is_away_gets_the_answer_when_it_is_back() {
     assert_answered(&answer(&world, "r1").await);
     assert_eq!(world.stub.request_count(), 1);
     assert_answered(&world.call(echo("after")).await);
+    world.plane.assert_clean();
+}
+
+/// A world whose requests to the control plane end after half a second.
+async fn impatient() -> World {
+    Plan::new().control("poll_timeout: 100ms").control("poll_deadline_guardrail: 400ms").start().await
+}
+
+#[tokio::test]
+async fn an_attempt_that_hangs_ends_and_is_repeated() {
+    let world = impatient().await;
+    world.plane.fault(Fault { hang: true, ..Fault::on(On::Response) });
+    world.plane.enqueue(echo("r1"));
+    let posts = world.plane.wait_for_responses("r1", 2, SOON).await;
+    assert_eq!(posts[0].raw, posts[1].raw);
+    assert!(posts[1].seen.arrived - posts[0].seen.arrived >= Duration::from_millis(300));
+    world.plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_notification_that_hangs_is_not_repeated_and_the_answer_follows() {
+    let world = impatient().await;
+    world.plane.fault(Fault { hang: true, ..Fault::on(On::Response) });
+    world.plane.enqueue(stream("r1", 2, 50));
+    assert_answered(&answer(&world, "r1").await);
+    assert_eq!(kinds(&world.plane.responses_for("r1")), ["jsonrpc_notify", "jsonrpc_response"]);
+    world.plane.assert_clean();
+}
+
+#[tokio::test]
+async fn an_acknowledgement_without_an_end_is_one() {
+    let world = World::new().await;
+    let stuck = Reply::json(200, "{\"status\":").then(Part::Hang);
+    world.plane.fault(Fault { process: Some(true), ..Fault::reply(On::Response, stuck) });
+    assert_answered(&world.call(echo("r1")).await);
+    assert_answered(&world.call(echo("after")).await);
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(world.plane.responses().len(), 2);
+    assert_eq!(world.agent.count("response post failed"), 0);
     world.plane.assert_clean();
 }

@@ -201,3 +201,19 @@ async fn answers_that_are_still_being_tried_are_delivered_before_the_end() {
     assert_answered(&answer(&world, "r1").await);
     world.plane.assert_clean();
 }
+
+#[tokio::test]
+async fn a_drained_worker_leaves_no_call_open() {
+    let plan = Plan::new().mcp("max_concurrent_requests: 20").top("poll_grace: 50ms");
+    let all: Vec<String> = (0..20).map(|n| sleep(&format!("r{n}"), 300).text()).collect();
+    let mut world = batch(plan, &all).await;
+    world.stub.wait_for_requests(20, SOON).await;
+    world.agent.signal("TERM");
+    let status = world.agent.ended(Duration::from_secs(30)).await;
+    assert_eq!(status.and_then(|s| s.code()), Some(0));
+    for n in 0..20 {
+        assert_answered(&answer(&world, &format!("r{n}")).await);
+    }
+    world.agent.logged(&["worker ended", "exit_code=0", "calls_held=0"]).await;
+    world.plane.assert_clean();
+}
