@@ -108,7 +108,7 @@ async fn a_server_of_another_protocol_is_told_as_such_whoever_speaks_first() {
         while let Ok((mut stream, _)) = listener.accept().await {
             // Every other time before the request can be there.
             if open.len() % 2 == 1 {
-                stream.read(&mut [0; 16]).await.unwrap();
+                stream.read_exact(&mut [0; 16]).await.unwrap();
             }
             stream.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n").await.unwrap();
             open.push(stream);
