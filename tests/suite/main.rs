@@ -47,4 +47,5 @@ mod interop;
 mod ipc_hostile;
 mod kill;
 mod kill_stdio;
+mod processes;
 mod world;
