@@ -104,7 +104,7 @@ async fn case_134_compression_is_never_the_commands_to_choose() {
 }
 
 #[tokio::test]
-async fn case_135_to_158_answers_and_failures_as_the_control_plane_sees_them() {
+async fn case_135_137_138_142_143_147_149_150_154_155_157_answers_as_the_control_plane_sees_them() {
     let world = world().await;
     let call = async |id: &str, reply: Reply| {
         world.stub.on_next(reply);

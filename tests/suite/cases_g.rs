@@ -54,7 +54,7 @@ async fn case_169_notifications_are_posted_while_the_stream_runs() {
 }
 
 #[tokio::test]
-async fn case_097_and_113_what_becomes_of_notifications_never_costs_the_answer() {
+async fn case_097_113_what_becomes_of_notifications_never_costs_the_answer() {
     let world = plan().start().await;
     world.plane.fault(Fault::status(On::Response, 400, 1));
     let reply = Reply::sse().event(&progress(1)).wait(Duration::from_millis(100)).event(&progress(2));

@@ -65,6 +65,19 @@ async fn a_grandchild_does_not_outlive_a_server_that_ends_politely() {
 }
 
 #[tokio::test]
+async fn a_grandchild_that_holds_the_pipes_of_a_dead_server_delays_nothing_and_does_not_outlive_it() {
+    let (world, server, grandchild) = family("").await;
+    world.plane.enqueue(tool("held", "silent", "{}"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    kill(server, "KILL");
+    let answer = world.plane.wait_for_response("held", Duration::from_secs(5)).await;
+    assert_eq!((answer.resp_code, answer.failure_kind().0.as_str()), (502, "transport_closed"));
+    open(&world, "again").await;
+    assert!(!alive(grandchild), "the grandchild outlived its server");
+    stop(world, server).await;
+}
+
+#[tokio::test]
 async fn a_server_that_ignores_the_end_of_its_stdin_gets_sigterm() {
     let (world, server, _) = family("--ignore-eof").await;
     assert!(stop(world, server).await < Duration::from_secs(4), "it was only killed");
