@@ -40,8 +40,11 @@ def call(number, method, params):
     for message in post({"jsonrpc": "2.0", "id": number, "method": method, "params": params}):
         after = f"    {(time.monotonic() - started) * 1000:6.0f} ms"
         if "method" in message:
-            print(f"{after}  {message['method']} {json.dumps(message['params'])}", flush=True)
-            notes.append(message["params"])
+            params = message.get("params", {})
+            print(f"{after}  {message['method']} {json.dumps(params)}", flush=True)
+            # Servers also say when their lists change, in the middle of whatever call there is.
+            if message["method"] == "notifications/progress":
+                notes.append(params)
         elif message["id"] != number:
             sys.exit(f"an answer to another request: {message}")
         elif "error" in message:
