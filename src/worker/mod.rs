@@ -136,6 +136,30 @@ async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link:
     }
 }
 
+/// Says where everything leads: origins only, since paths and queries may hold what is nobody's business.
+fn announce(config: &Worker, log: &Log) {
+    let trust = [("web_roots", true.into()), ("ca_bundle", config.ca_pem.is_some().into())];
+    log.info("tls", "tls trust summary", &trust);
+    for binding in &config.bindings {
+        let (transport, origin) = match &binding.transport {
+            Transport::Http { url } => {
+                let uri = url.uri();
+                let authority = uri.authority().map_or("", http::uri::Authority::as_str);
+                ("http-streamable", format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
+            }
+            Transport::Stdio { .. } => ("stdio", String::new()),
+        };
+        let fields = [
+            ("channel", binding.channel.as_str().into()),
+            ("transport", transport.into()),
+            ("origin", origin.into()),
+        ];
+        log.info("mcpclient", "mcp channel route resolved", &fields);
+    }
+    let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();
+    log.info("dispatcher", "dispatcher channels registered", &[("channels", names.join(",").into())]);
+}
+
 /// The parts that live as long as the worker.
 struct House {
     client: Client,
@@ -180,8 +204,7 @@ impl House {
         let responder = Responder::new(client.clone());
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
-        let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();
-        log.info("dispatcher", "dispatcher channels registered", &[("channels", names.join(",").into())]);
+        announce(config, &log);
         Ok(Self { client, lanes, dispatch: Arc::new(dispatch), drain, log })
     }
 

@@ -217,3 +217,22 @@ async fn a_drained_worker_leaves_no_call_open() {
     world.agent.logged(&["worker ended", "exit_code=0", "calls_held=0"]).await;
     world.plane.assert_clean();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_operators_look_for_keep_their_wording() {
+    let world = crate::world::World::new().await;
+    for message in [
+        "TunnelServiceClient created",
+        "control-plane route resolved",
+        "mcp channel route resolved",
+        "dispatcher channels registered",
+        "tls trust summary",
+        "tunnel metadata fetched",
+        "poller started",
+        "🟢 tunnel-client started",
+    ] {
+        world.agent.logged(&[message]).await;
+    }
+    let log = world.end().await;
+    assert!(log.iter().any(|l| l.contains("poller stopped")));
+}
