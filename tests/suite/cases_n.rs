@@ -220,7 +220,7 @@ async fn a_drained_worker_leaves_no_call_open() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_operators_look_for_keep_their_wording() {
-    let world = crate::world::World::new().await;
+    let world = World::new().await;
     for message in [
         "TunnelServiceClient created",
         "control-plane route resolved",
