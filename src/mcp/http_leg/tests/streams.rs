@@ -128,6 +128,28 @@ async fn the_id_carries_over_a_resumed_stream_that_has_none() {
 }
 
 #[tokio::test]
+async fn an_id_that_the_server_cleared_is_not_resumed_after() {
+    let clear = format!("id:\n{}", event(LATER));
+    let (once, in_between) = (clear.clone(), clear);
+    let at_once = Server::start(move |n, _| match n {
+        0 => stream(&[&format!("id: e-1\nretry: 100\n{}", event(PROGRESS)), &once]),
+        _ => stream(&[&event(RESULT)]),
+    })
+    .await;
+    let resumed = Server::start(move |n, _| match n {
+        0 => broken(false),
+        1 => stream(&[&in_between]),
+        _ => stream(&[&event(RESULT)]),
+    })
+    .await;
+    for (server, requests) in [(at_once, 1), (resumed, 2)] {
+        let (end, notes) = ask(&server.http(), call(REQUEST, &[])).await;
+        assert_eq!(the_answer(end).failed(), "transport_closed/eof");
+        assert_eq!((bodies(&notes), server.seen().len()), (vec![PROGRESS, LATER], requests));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_the_call_opened_is_named_when_it_is_resumed() {
     let server = Server::start(|n, _| if n == 0 { broken(false) } else { stream(&[&event(RESULT)]) }).await;
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
