@@ -160,11 +160,20 @@ async fn a_session_that_the_call_opened_is_named_when_it_is_resumed() {
 
 #[tokio::test]
 async fn case_179_a_server_that_does_not_resume_ends_the_call_with_502() {
-    for line in ["404 Not Found", "405 Method Not Allowed", "302 Found", "500 No"] {
-        let server =
-            Server::start(move |n, _| if n == 0 { broken(false) } else { response(line, None, b"") }).await;
+    let (json, stream) = (Some("application/json"), Some("text/event-stream"));
+    for (line, media) in [
+        ("404 Not Found", None),
+        ("405 Method Not Allowed", None),
+        ("302 Found", None),
+        ("500 No", stream),
+        ("200 OK", json),
+        ("204 No Content", None),
+    ] {
+        let refusal = move |n, _: &_| if n == 0 { broken(false) } else { response(line, media, b"") };
+        let server = Server::start(refusal).await;
         let got = answer_to(&server.http(), call(REQUEST, &[])).await;
-        assert_eq!((got.code, got.failed().as_str()), (502, "protocol/non_protocol_response"), "{line}");
+        assert_eq!((got.code, got.failed().as_str()), (502, "transport_closed/eof"), "{line}");
+        assert!(!got.failure.unwrap().received);
         assert_eq!(server.seen().len(), 2);
     }
 }
