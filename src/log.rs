@@ -143,19 +143,28 @@ impl Log {
         self.write(&Record { level, component: component.into(), msg: msg.into(), fields: all }, None);
     }
 
-    /// A line that a process below wrote to its stderr: a record of the worker, or anything at all. The role is
-    /// added, control characters are escaped, and a leading `<N>` has no effect. A record with a field whose name
-    /// this crate would not give is no record.
-    pub fn from_below(&self, role: &str, line: &[u8]) {
+    /// A line that the worker wrote to its stderr: a record, or text. A record with a field whose name this crate
+    /// would not give is text.
+    pub fn record_from_below(&self, role: &str, line: &[u8]) {
         let record = serde_json::from_slice::<Record<'_>>(line).ok().filter(|record| {
             record.fields.len() <= MAX_FIELDS && record.fields.iter().all(|(key, _)| is_key(key))
         });
-        let record = record.unwrap_or_else(|| Record {
+        match record {
+            Some(record) if self.enabled(record.level) => self.write(&record, Some(role)),
+            Some(_) => {}
+            None => self.text_from_below(role, line),
+        }
+    }
+
+    /// A line that any process below wrote to its stderr. It decides neither level nor component nor fields, whatever
+    /// it says: the role is added, control characters are escaped, and a leading `<N>` has no effect.
+    pub fn text_from_below(&self, role: &str, line: &[u8]) {
+        let record = Record {
             level: Level::Info,
             component: "stderr".into(),
             msg: "line from a process below".into(),
             fields: vec![("line".into(), Value::Str(Cow::Owned(String::from_utf8_lossy(line).into_owned())))],
-        });
+        };
         if self.enabled(record.level) {
             self.write(&record, Some(role));
         }

@@ -31,7 +31,7 @@ fn a_class_is_limited_and_says_how_many_lines_it_lost() {
 #[test]
 fn a_line_from_below_cannot_forge_a_line() {
     let (log, kept) = Log::memory();
-    log.from_below("child main", b"<0>evil\x1b[2J time=x level=ERROR");
+    log.text_from_below("child main", b"<0>evil\x1b[2J time=x level=ERROR");
     let line = lines(&kept).pop().unwrap();
     assert!(line.contains(r#"role="child main""#), "{line}");
     assert!(line.contains("level=INFO") && !line.contains('\x1b'), "{line}");
@@ -41,7 +41,7 @@ fn a_line_from_below_cannot_forge_a_line() {
 fn the_name_of_a_field_cannot_forge_a_line() {
     let (log, kept) = Log::memory();
     let forged = br#"{"level":"info","component":"c","msg":"m","fields":[["a\n<3>time=x level",true]]}"#;
-    log.from_below("worker", forged);
+    log.record_from_below("worker", forged);
     let line = lines(&kept).pop().unwrap();
     assert!(!line.contains('\n') && line.contains("line from a process below"), "{line:?}");
 }
@@ -67,7 +67,7 @@ fn a_record_survives_the_way_up() {
         msg: "poll failed; backing off".into(),
         fields: vec![("retry_in_ms".into(), Value::Int(20)), ("ok".into(), Value::Bool(false))],
     };
-    log.from_below("worker", serde_json::to_string(&record).unwrap().as_bytes());
+    log.record_from_below("worker", serde_json::to_string(&record).unwrap().as_bytes());
     let line = lines(&kept).pop().unwrap();
     assert!(
         line.contains("level=WARN msg=\"poll failed; backing off\" component=controlplane role=worker"),

@@ -19,13 +19,16 @@ pub struct Bounds {
     pub line: usize,
     /// Lines at once, and lines per second after that.
     pub lines: u32,
+    /// Its lines may be records, which choose their level, component and fields. Never so for an MCP server, whose
+    /// lines could otherwise pass for the agent's own.
+    pub records: bool,
 }
 
 impl Bounds {
     /// For the worker, whose lines are records with a rate bound of their own in each class.
-    pub const WORKER: Self = Self { line: 16 * 1024, lines: 200 };
+    pub const WORKER: Self = Self { line: 16 * 1024, lines: 200, records: true };
     /// For an MCP server.
-    pub const CHILD: Self = Self { line: 4 * 1024, lines: 50 };
+    pub const CHILD: Self = Self { line: 4 * 1024, lines: 50, records: false };
 }
 
 /// One source of lines.
@@ -99,7 +102,11 @@ impl Relay {
         }
         if !self.line.is_empty() && self.admit(now) {
             self.report(log);
-            log.from_below(&self.role, &self.line);
+            if self.bounds.records {
+                log.record_from_below(&self.role, &self.line);
+            } else {
+                log.text_from_below(&self.role, &self.line);
+            }
         }
         self.line.clear();
     }

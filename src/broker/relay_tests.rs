@@ -47,8 +47,23 @@ fn lines_carry_the_role_wherever_the_reads_cut_them() {
 }
 
 #[test]
+fn a_record_is_taken_from_the_worker_and_is_text_from_an_mcp_server() {
+    const RECORD: &[u8] =
+        b"{\"level\":\"error\",\"component\":\"broker\",\"msg\":\"m\",\"fields\":[[\"k\",1]]}\n";
+    let mut worker = Source::new(Bounds::WORKER);
+    worker.writes(RECORD);
+    let line = worker.logged().concat();
+    assert!(line.contains("level=ERROR msg=m component=broker") && line.ends_with("k=1"), "{line}");
+    let mut server = Source::new(Bounds::CHILD);
+    server.writes(RECORD);
+    let line = server.logged().concat();
+    assert!(line.contains("level=INFO") && line.contains("component=stderr role=\"mcp main\""), "{line}");
+    assert!(!line.ends_with("k=1"), "{line}");
+}
+
+#[test]
 fn a_long_line_is_cut_marked_and_does_not_eat_the_next() {
-    let mut source = Source::new(Bounds { line: 8, lines: 50 });
+    let mut source = Source::new(Bounds { line: 8, lines: 50, records: false });
     source.writes(b"0123456789abcdef");
     source.writes(b"ghi\nnext\n12345678\n");
     let logged = source.logged();
@@ -60,7 +75,7 @@ fn a_long_line_is_cut_marked_and_does_not_eat_the_next() {
 
 #[test]
 fn a_flood_is_thinned_and_counted() {
-    let mut source = Source::new(Bounds { line: 64, lines: 10 });
+    let mut source = Source::new(Bounds { line: 64, lines: 10, records: false });
     source.writes("x\n".repeat(1000).as_bytes());
     assert_eq!(source.logged().len(), 10);
     source.now += Duration::from_millis(500);
@@ -72,7 +87,7 @@ fn a_flood_is_thinned_and_counted() {
 
 #[test]
 fn one_turn_takes_a_bounded_amount() {
-    let mut source = Source::new(Bounds { line: 4096, lines: 1000 });
+    let mut source = Source::new(Bounds { line: 4096, lines: 1000, records: false });
     let line = [b"z".repeat(1023), b"\n".to_vec()].concat();
     for _ in 0..60 {
         fds::write(&source.write, &line).unwrap();

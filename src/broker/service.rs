@@ -210,9 +210,7 @@ impl Broker {
                     }
                 }
             }
-            Token::Socket => {
-                self.listen(now);
-            }
+            Token::Socket => _ = self.listen(now),
             Token::WorkerStderr => {
                 if let Some(worker) = &mut self.worker {
                     worker.stderr.turn(&self.log, now);
@@ -329,12 +327,13 @@ impl Broker {
         self.log.error("broker", what, &[("error", error.to_string().into())]);
     }
 
-    /// The second one: nothing is waited for.
+    /// The second one: nothing is waited for. A failure only when something was left to wait for.
     fn stop_now(&mut self) -> Exit {
-        let held = self.worker.as_ref().map_or(0, |w| w.held().len());
+        let (held, drained) = self.worker.as_ref().map_or((0, true), |w| (w.held().len(), w.is_drained()));
+        let finished = drained && held == 0 && self.children.is_empty();
         self.log.warn("broker", "second stop signal; ending at once", &[("calls_held", held.into())]);
         self.kill_all();
-        Exit::TempFail
+        self.stopping.filter(|_| finished).unwrap_or(Exit::TempFail)
     }
 
     fn kill_all(&mut self) {

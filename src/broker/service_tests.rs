@@ -436,6 +436,17 @@ fn a_second_stop_signal_ends_everything_at_once() {
 }
 
 #[test]
+fn a_second_stop_signal_when_everything_is_finished_is_no_failure() {
+    let mut house = House::start("serve", vec![]);
+    house.until("🟢 tunnel-client started", 1);
+    house.broker.stop(Instant::now());
+    while house.broker.worker.as_ref().is_some_and(|w| !w.is_drained()) {
+        assert_eq!(house.broker.turn().unwrap(), None);
+    }
+    assert_eq!(house.broker.stop_now(), Exit::Ok);
+}
+
+#[test]
 fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
     let missing = Command { argv: vec!["/nonexistent/server".into()], ..shell("") };
     let mut house = House::new("echo", vec![shell("exec cat"), missing]);

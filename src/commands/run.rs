@@ -34,11 +34,21 @@ pub fn launch(launch: Launch) -> Exit {
 
 fn open_log(wanted: &types::Log, env: &BTreeMap<String, String>) -> Result<Log, String> {
     let Some(path) = &wanted.file else {
-        // systemd sets JOURNAL_STREAM when stderr goes to the journal (systemd.exec(5)), which reads the prefix.
-        let journal = env.contains_key("JOURNAL_STREAM");
+        let journal = is_journal(env, sys::files::stderr_stream().ok().as_deref());
         return Ok(Log::stderr(wanted.level, wanted.format, journal));
     };
     let file = sys::files::append_private(path)
         .map_err(|e| format!("log.file: {} cannot be opened for appending: {e}", path.display()))?;
     Ok(Log::file(wanted.level, wanted.format, file))
 }
+
+/// Whether the journal reads `stderr` (device and inode), and with it the prefix of a line. systemd.exec(5): the
+/// variable is inherited by everything below a service, so only what it says about the stream counts, not that it is
+/// there.
+fn is_journal(env: &BTreeMap<String, String>, stderr: Option<&str>) -> bool {
+    stderr.is_some() && env.get("JOURNAL_STREAM").map(String::as_str) == stderr
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -240,7 +240,12 @@ pub struct Limits {
     pub poll_body_bytes: usize,
     /// One MCP answer, SSE event or stdio line: 16 MiB.
     pub answer_bytes: usize,
-    /// All payloads held at a time; above it no poll is sent: 128 MiB.
+    /// Payloads held, from which on no poll is sent: 128 MiB. A command counts from its arrival until its answer is
+    /// delivered, an answer from when it is complete. What was accepted is carried to its end all the same, so this
+    /// is when the agent stops taking more on, not the most that it holds. That is this, one poll body, and an
+    /// answer (`answer_bytes`) for each command that a channel accepted before: `control_plane.max_inflight_requests`
+    /// that wait and `mcp.max_concurrent_requests` that run, with up to four events on the way for one that runs.
+    /// What is being posted is held twice: as it came and as it is sent.
     pub in_flight_bytes: usize,
 }
 

@@ -20,6 +20,10 @@ pub use super::body::{RespType, Response};
 /// How long a terminal response without a deadline is tried.
 pub const MAX_TRYING: Duration = Duration::from_secs(300);
 
+/// How long a notification without a deadline is tried. Nobody has use for progress that is older, and the terminal
+/// answer of its call, which goes after it, would wait all that time.
+pub const MAX_NOTIFYING: Duration = Duration::from_secs(30);
+
 /// What became of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivered {
@@ -84,9 +88,9 @@ impl Responder {
     }
 
     /// Delivers a notification. Tries again only when it certainly was not taken: on 429, and on a transport error
-    /// before any of it was sent.
+    /// before any of it was sent; until `deadline` or for [`MAX_NOTIFYING`].
     pub async fn notify(&self, response: Response<'_>, deadline: Option<Instant>) -> Delivered {
-        let until = deadline.unwrap_or_else(|| Instant::now() + MAX_TRYING);
+        let until = deadline.unwrap_or_else(|| Instant::now() + MAX_NOTIFYING);
         match self.deliver(&response, deadline, until, Rule::Notify).await {
             End::Delivered(delivered) => delivered,
             End::TooLarge(reason) => Delivered::No(reason),

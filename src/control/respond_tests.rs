@@ -159,6 +159,15 @@ async fn a_notification_that_was_turned_away_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_notification_without_a_deadline_is_not_waited_with_for_longer_than_30_s() {
+    let (plane, responder, _) = responder(vec![answer(429, "retry-after: 31\r\n", "")]).await;
+    let headers = HeaderMap::new();
+    let delivered = tokio::time::timeout(5 * SECOND, responder.notify(note(&headers), None)).await;
+    assert!(matches!(delivered, Ok(Delivered::No(_))), "{delivered:?}");
+    assert_eq!(plane.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn case_098_a_deadline_within_a_wait_ends_the_trying() {
     let (plane, responder, _) = responder(vec![answer(503, "retry-after: 30\r\n", "")]).await;
     let start = Instant::now();

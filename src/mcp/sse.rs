@@ -92,9 +92,10 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// A parser for a fresh stream that holds at most `max` bytes of one event.
+    /// A parser for a stream that holds at most `max` bytes of one event. `last_id` is that of the stream before,
+    /// which this one takes up: it holds until the server names another or clears it.
     #[must_use]
-    pub fn new(max: usize) -> Self {
+    pub fn new(max: usize, last_id: Option<Bytes>) -> Self {
         Self {
             max,
             chunk: Bytes::new(),
@@ -104,7 +105,7 @@ impl Parser {
             data: Data::None,
             foreign: false,
             id: None,
-            last_id: None,
+            last_id,
             retry: None,
         }
     }

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 /// Everything that a stream yields when it comes in the given pieces.
 fn events(pieces: &[&[u8]]) -> (Vec<String>, Parser) {
-    let mut parser = Parser::new(1 << 20);
+    let mut parser = Parser::new(1 << 20, None);
     let mut out = Vec::new();
     for piece in pieces {
         parser.push(Bytes::copy_from_slice(piece));
@@ -114,7 +114,7 @@ fn a_byte_order_mark_is_skipped_at_the_start_only() {
 #[test]
 fn case_185_a_line_or_event_beyond_the_bound_is_refused_without_being_held() {
     for endless in ["data: 0123456789\n", "0123456789012345", ": 012345678901234"] {
-        let mut parser = Parser::new(1000);
+        let mut parser = Parser::new(1000, None);
         let mut pushed = 0;
         let refused = loop {
             parser.push(Bytes::copy_from_slice(endless.as_bytes()));
@@ -129,7 +129,7 @@ fn case_185_a_line_or_event_beyond_the_bound_is_refused_without_being_held() {
         assert!(refused < 2000, "{endless}: refused after {refused}");
     }
     // Many small events are no large event.
-    let mut parser = Parser::new(100);
+    let mut parser = Parser::new(100, None);
     for _ in 0..1000 {
         parser.push(Bytes::from_static(b": comment\ndata: 0123456789\n\n"));
         assert_eq!(parser.event().unwrap().unwrap().as_ref(), b"0123456789");
@@ -140,7 +140,7 @@ fn case_185_a_line_or_event_beyond_the_bound_is_refused_without_being_held() {
 #[test]
 fn a_single_data_line_is_not_copied() {
     let chunk = Bytes::from_static(b"data: {\"a\":1}\n\n");
-    let mut parser = Parser::new(100);
+    let mut parser = Parser::new(100, None);
     parser.push(chunk.clone());
     let data = parser.event().unwrap().unwrap();
     assert!(chunk.as_ptr_range().contains(&data.as_ptr()));
@@ -165,7 +165,7 @@ proptest! {
         cut in 0usize..200,
     ) {
         let read = |pieces: &[&[u8]]| {
-            let mut parser = Parser::new(1 << 20);
+            let mut parser = Parser::new(1 << 20, None);
             let mut out = Vec::new();
             for piece in pieces {
                 parser.push(Bytes::copy_from_slice(piece));

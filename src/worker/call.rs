@@ -173,6 +173,10 @@ impl Carrier {
         if job.deadline.is_some_and(|d| d <= Instant::now()) {
             return Way::NeverStarted;
         }
+        // A verdict or a slot may come as late as that. One poll of the request would be enough to send it.
+        if self.drain.has_given_up() {
+            return Way::GivenUp;
+        }
         let end = match forward {
             Forward::Termination { headers, .. } => lane.upstream.terminate(headers, job.deadline).await,
             Forward::Message { message, headers, .. } => {

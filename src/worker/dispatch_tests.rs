@@ -6,7 +6,8 @@ use crate::control::wire;
 use crate::ipc::channel::AsyncChannel;
 use crate::sys::pair;
 use crate::worker::drain::{Drain, Order};
-use crate::worker::lane::tests::lane_to;
+use crate::worker::lane::Lane;
+use crate::worker::lane::tests::{lane_of_stdio, lane_to};
 use crate::worker::link;
 
 /// A dispatcher with a lane for `main`, a control plane that takes answers, and the broker's end of the socket.
@@ -19,15 +20,19 @@ struct Rig {
 }
 
 async fn rig(server: Vec<Step>) -> Rig {
-    let plane = Plane::start(Vec::new()).await;
     let server = Plane::start(vec![server]).await;
+    rig_of(lane_to(&server.origin)).await
+}
+
+async fn rig_of(lane: Arc<Lane>) -> Rig {
+    let plane = Plane::start(Vec::new()).await;
     let (client, _) = client_of(&worker(&plane.origin));
     let (ours, theirs) = pair::new().unwrap();
     let broker = AsyncChannel::new(theirs).unwrap();
     let (link, uplink) = link::pair(Arc::new(AsyncChannel::new(ours).unwrap()));
     tokio::spawn(uplink.run());
     let drain = Drain::new();
-    let lanes = Arc::new(Lanes::new(vec![lane_to(&server.origin)], None, &Limits::default()));
+    let lanes = Arc::new(Lanes::new(vec![lane], None, &Limits::default()));
     let log = Log::memory().0;
     let carrier = Carrier::new(Responder::new(client), link.clone(), drain.clone(), log.clone());
     let dispatch = Dispatch::new(lanes, Arc::new(carrier), link.clone(), log);
@@ -114,6 +119,25 @@ async fn at_the_bound_a_call_is_answered_with_a_failure_in_json() {
     assert_eq!(body["resp_headers"]["Content-Type"][0], "application/json");
     assert_eq!(body["resp_json"]["id"], 7);
     assert_eq!(body["resp_json"]["error"]["data"]["tunnel_failure"]["source"], "client_internal");
+}
+
+#[tokio::test]
+async fn a_verdict_after_the_bound_starts_nothing_and_is_answered_with_a_failure() {
+    let (events, mut wanted) = tokio::sync::mpsc::unbounded_channel();
+    let rig = rig_of(lane_of_stdio(events)).await;
+    rig.poll(&command(REQUEST));
+    let asked = rig.heard().await;
+    let [FromWorker::Ask(ask)] = asked.as_slice() else { panic!("{asked:?}") };
+    rig.drain.order(Order { abort_poll: None, deadline: Instant::now() });
+    let finished = tokio::spawn({
+        let drain = rig.drain.clone();
+        async move { drain.finish().await }
+    });
+    rig.drain.given_up().await;
+    rig.dispatch.verdict(ask.call, Verdict::Permit);
+    assert_eq!(finished.await.unwrap(), 1);
+    assert!(rig.plane.seen()[0].body.contains("tunnel_failure"), "{:?}", rig.plane.seen());
+    assert!(wanted.try_recv().is_err(), "a server was asked for");
 }
 
 #[tokio::test]

@@ -80,6 +80,12 @@ impl Drain {
         let _ = watch.wait_for(|up| *up).await;
     }
 
+    /// Whether unfinished commands are being answered with a failure: nothing may be started any more.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        *self.give_up.borrow()
+    }
+
     /// Counts a command until the guard is dropped.
     #[must_use]
     pub fn job(&self) -> Job {

@@ -167,7 +167,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Counts more.
+    /// Counts more: a complete answer. One that is being read is bounded by itself; it could not be refused anyway.
     pub fn grow(&mut self, bytes: usize) {
         self.lanes.held.fetch_add(bytes, Ordering::Relaxed);
         self.bytes = self.bytes.saturating_add(bytes);

@@ -4,6 +4,8 @@ use super::*;
 use crate::config::types::{HttpUrl, Mcp};
 use crate::log::Log;
 use crate::mcp::http_leg::Http;
+use crate::mcp::stdio::{Stdio, StdioEvent};
+use tokio::sync::mpsc;
 
 /// The lane `main` of a server that is really there.
 pub(in crate::worker) fn lane_to(origin: &str) -> Arc<Lane> {
@@ -14,16 +16,26 @@ fn lane(name: &str, capacity: usize) -> Arc<Lane> {
     lane_at("http://127.0.0.1:9/mcp", name, capacity)
 }
 
-fn lane_at(url: &str, name: &str, capacity: usize) -> Arc<Lane> {
-    let mcp = Mcp {
+/// The lane `main` of a server that is started when somebody asks for it.
+pub(in crate::worker) fn lane_of_stdio(events: mpsc::UnboundedSender<StdioEvent>) -> Arc<Lane> {
+    let (channel, log) = (Channel::main(), Log::memory().0);
+    let stdio = Stdio::new(0, false, &mcp(), &Limits::default(), events, log, channel.clone());
+    Arc::new(Lane::new(channel, Upstream::Stdio(stdio), 20, 10))
+}
+
+fn mcp() -> Mcp {
+    Mcp {
         extra_headers: Vec::new(),
         connection_max_ttl: Duration::from_secs(600),
         max_concurrent_requests: 10,
         stdio_send_initialized: false,
-    };
+    }
+}
+
+fn lane_at(url: &str, name: &str, capacity: usize) -> Arc<Lane> {
     let url = HttpUrl::try_from(url.to_string()).unwrap();
     let tls = crate::tls::client_config(None).unwrap();
-    let http = Http::new(&url, &mcp, &Limits::default(), tls, Log::memory().0);
+    let http = Http::new(&url, &mcp(), &Limits::default(), tls, Log::memory().0);
     Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(Box::new(http)), capacity, 10))
 }
 

@@ -212,3 +212,38 @@ fn wrong_usage_ends_with_64() {
     let ran = run(&["--version"], &[]);
     assert_eq!((ran.code, ran.out), (0, format!("tunnelward {}\n", env!("CARGO_PKG_VERSION"))));
 }
+
+#[test]
+fn log_lines_carry_a_priority_only_where_the_journal_reads_them() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let dir = tempfile::tempdir().unwrap();
+    let program = file(dir.path(), "half-a-server", "#!/no/such/interpreter\n");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let key = file(dir.path(), "key", "sk-x");
+    let profile = format!(
+        "control_plane: {{base_url: \"http://127.0.0.1:9\", tunnel_id: {ID}, api_key: \"file:{}\"}}\nmcp: \
+         {{commands: [{{command: {program:?}}}]}}\n",
+        key.display()
+    );
+    let path = file(dir.path(), "p.yaml", &profile);
+    // Ends with an error at once; what it logs of that is all that is looked at.
+    let logged = |stream: &dyn Fn(&std::fs::Metadata) -> String| {
+        let log = dir.path().join("stderr");
+        let stderr = std::fs::File::create(&log).unwrap();
+        let stream = stream(&stderr.metadata().unwrap());
+        let status = Command::new(env!("CARGO_BIN_EXE_tunnelward"))
+            .args(["run", "--config", path.to_str().unwrap()])
+            .env_clear()
+            .env("JOURNAL_STREAM", stream)
+            .stderr(stderr)
+            .status()
+            .unwrap();
+        let text = std::fs::read_to_string(log).unwrap();
+        assert_eq!(status.code(), Some(69), "{text}");
+        text
+    };
+    let here = logged(&|m| format!("{}:{}", m.dev(), m.ino()));
+    assert!(here.lines().any(|l| l.starts_with("<3>time=") && l.contains("half-a-server")), "{here}");
+    let elsewhere = logged(&|m| format!("{}:{}", m.dev(), m.ino() + 1));
+    assert!(elsewhere.lines().all(|l| l.starts_with("time=")), "{elsewhere}");
+}

@@ -72,8 +72,8 @@ pub(super) enum Resumed {
 }
 
 impl Http {
-    /// Tries until the server takes the stream up. `failure` says how it ended; it holds when there is no id to
-    /// resume after.
+    /// Tries until the server takes the stream up or refuses to. `failure` says how it ended; it holds when there is
+    /// no id to resume after.
     pub(super) async fn resume(&self, reading: &mut Reading<'_>, failure: Failure) -> Resumed {
         let Some(last_id) = reading.last_id.as_ref().and_then(|id| HeaderValue::from_bytes(id).ok()) else {
             return Resumed::Failed(failure);
@@ -81,24 +81,22 @@ impl Http {
         while let Some(wait) = reading.pace.next(RandomState::new().hash_one(0)) {
             sleep(wait).await;
             match self.client.send(self.resumption(reading, last_id.clone())).await {
-                Ok(response) if !response.status().is_success() => {
+                Ok(response) if takes_up(&response) => return Resumed::Stream(response),
+                Ok(response) => {
                     let status = response.status().as_u16().into();
                     self.log.debug(
                         COMPONENT,
                         "the MCP server does not resume the stream",
                         &[("status", status)],
                     );
-                    return Resumed::Failed(Failure::protocol(Kind::NonProtocolResponse));
+                    break;
                 }
-                Ok(response) if media(response.headers()) != Media::Stream => {
-                    return Resumed::Failed(Failure::protocol(Kind::NonProtocolResponse));
-                }
-                Ok(response) => return Resumed::Stream(response),
                 Err(error) => {
                     self.unanswered(&error);
                 }
             }
         }
+        // Whatever a refusal says, it answers the GET and not the call: that one lost its stream.
         Resumed::Failed(Failure::closed(Kind::Eof))
     }
 
@@ -111,6 +109,10 @@ impl Http {
         request.headers_mut().insert(LAST_EVENT_ID, last_id);
         request
     }
+}
+
+fn takes_up(response: &Response<Incoming>) -> bool {
+    response.status().is_success() && media(response.headers()) == Media::Stream
 }
 
 #[cfg(test)]

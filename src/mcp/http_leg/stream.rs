@@ -24,7 +24,7 @@ pub(super) struct Reading<'a> {
     /// The session that the response to the POST opened, when the command names none.
     pub(super) session: Option<HeaderValue>,
     notes: Option<&'a mpsc::Sender<Note>>,
-    /// The id to resume after; it carries over from stream to stream.
+    /// The id to resume after; it carries over from stream to stream, until the server clears it.
     pub(super) last_id: Option<Bytes>,
     pub(super) pace: Pace,
 }
@@ -77,7 +77,7 @@ impl Http {
     }
 
     async fn read_stream(&self, reading: &mut Reading<'_>, response: Response<Body>) -> Ended {
-        let mut parser = Parser::new(self.answer_bytes);
+        let mut parser = Parser::new(self.answer_bytes, reading.last_id.clone());
         let (_, mut body) = BodyReader::new(response);
         loop {
             let ended = match body.next().await {
@@ -109,8 +109,8 @@ impl Http {
     async fn drain(&self, reading: &mut Reading<'_>, parser: &mut Parser) -> Option<Ended> {
         loop {
             let event = parser.event();
-            if let Some(id) = parser.last_id().filter(|id| Some(*id) != reading.last_id.as_ref()) {
-                reading.last_id = Some(id.clone());
+            if parser.last_id() != reading.last_id.as_ref() {
+                reading.last_id = parser.last_id().cloned();
                 reading.pace.progress();
             }
             match event {

@@ -128,6 +128,28 @@ async fn the_id_carries_over_a_resumed_stream_that_has_none() {
 }
 
 #[tokio::test]
+async fn an_id_that_the_server_cleared_is_not_resumed_after() {
+    let clear = format!("id:\n{}", event(LATER));
+    let (once, in_between) = (clear.clone(), clear);
+    let at_once = Server::start(move |n, _| match n {
+        0 => stream(&[&format!("id: e-1\nretry: 100\n{}", event(PROGRESS)), &once]),
+        _ => stream(&[&event(RESULT)]),
+    })
+    .await;
+    let resumed = Server::start(move |n, _| match n {
+        0 => broken(false),
+        1 => stream(&[&in_between]),
+        _ => stream(&[&event(RESULT)]),
+    })
+    .await;
+    for (server, requests) in [(at_once, 1), (resumed, 2)] {
+        let (end, notes) = ask(&server.http(), call(REQUEST, &[])).await;
+        assert_eq!(the_answer(end).failed(), "transport_closed/eof");
+        assert_eq!((bodies(&notes), server.seen().len()), (vec![PROGRESS, LATER], requests));
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_the_call_opened_is_named_when_it_is_resumed() {
     let server = Server::start(|n, _| if n == 0 { broken(false) } else { stream(&[&event(RESULT)]) }).await;
     let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
@@ -138,11 +160,20 @@ async fn a_session_that_the_call_opened_is_named_when_it_is_resumed() {
 
 #[tokio::test]
 async fn case_179_a_server_that_does_not_resume_ends_the_call_with_502() {
-    for line in ["404 Not Found", "405 Method Not Allowed", "302 Found", "500 No"] {
-        let server =
-            Server::start(move |n, _| if n == 0 { broken(false) } else { response(line, None, b"") }).await;
+    let (json, stream) = (Some("application/json"), Some("text/event-stream"));
+    for (line, media) in [
+        ("404 Not Found", None),
+        ("405 Method Not Allowed", None),
+        ("302 Found", None),
+        ("500 No", stream),
+        ("200 OK", json),
+        ("204 No Content", None),
+    ] {
+        let refusal = move |n, _: &_| if n == 0 { broken(false) } else { response(line, media, b"") };
+        let server = Server::start(refusal).await;
         let got = answer_to(&server.http(), call(REQUEST, &[])).await;
-        assert_eq!((got.code, got.failed().as_str()), (502, "protocol/non_protocol_response"), "{line}");
+        assert_eq!((got.code, got.failed().as_str()), (502, "transport_closed/eof"), "{line}");
+        assert!(!got.failure.unwrap().received);
         assert_eq!(server.seen().len(), 2);
     }
 }
