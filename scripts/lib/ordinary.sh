@@ -2,10 +2,10 @@
 
 # What only root's run shows: "TEST: REASON". Such a test is left out here, by its name, and never by itself.
 NEEDS_ROOT=(
-    "processes::the_worker_inherits_a_socket_to_the_broker_and_nothing_else: its own user may not look into the worker"
-    "processes::the_broker_is_the_process_that_was_started_and_has_one_thread_and_no_network: nor into the broker"
-    "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts descriptors of the broker"
-    "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts descriptors of both"
+    "processes::the_worker_inherits_a_socket_to_the_broker_and_nothing_else: reads environ and fd of the worker, closed to its own user"
+    "processes::the_broker_is_the_process_that_was_started_and_has_one_thread_and_no_network: reads fd of the broker, closed to its own user"
+    "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts the fd of the broker"
+    "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
 )
 NEEDS_NETWORK=(
     "interop::everything_over_http_answers_as_directly_and_its_session_ends"
