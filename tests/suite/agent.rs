@@ -60,7 +60,7 @@ impl Setup {
     /// Starts it.
     pub fn start(self) -> Agent {
         let config = self.file("tunnelward.yaml", &self.yaml);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tunnelward"));
+        let mut command = Command::new(crate::place::agent());
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));

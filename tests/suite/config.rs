@@ -21,7 +21,7 @@ struct Ran {
 
 /// Runs the binary with these arguments and nothing but these variables.
 fn run(arguments: &[&str], env: &[(&str, &str)]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_tunnelward"))
+    let output = Command::new(crate::place::agent())
         .args(arguments)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::place::repository;
 use tunnelward::config::keys::{self, Standing};
 
 fn read(name: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    std::fs::read_to_string(repository().join(name)).unwrap()
 }
 
 /// The names of all functions that are tests, below `src` and `tests`.
@@ -30,7 +31,7 @@ fn tests() -> BTreeSet<String> {
     }
     let mut names = BTreeSet::new();
     for dir in ["src", "tests"] {
-        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(dir), &mut names);
+        walk(&repository().join(dir), &mut names);
     }
     names
 }

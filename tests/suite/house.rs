@@ -49,7 +49,7 @@ fn source() -> Tree {
             }
         }
     }
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let base = crate::place::repository().join("src");
     let mut tree = Tree::new();
     walk(&base, &base, &mut tree);
     tree

@@ -3,13 +3,18 @@
 //! `tests/interop/tunnel.py` makes the calls, in a network namespace of its own. It needs the packages that
 //! `scripts/test` installs; without them these tests fail, they do not pass.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::place;
+
 const PREPARE: &str =
     "the interop packages are missing: run `scripts/test --prepare` and set TUNNELWARD_INTEROP as it says";
+
+/// What comes first in a new network namespace.
+const OWN_LOOPBACK: &str = "ip link set lo up && exec \"$@\"";
 
 /// The output of a run: for each client mode the steps of its calls, as text, which keeps every digit.
 struct Outcome {
@@ -28,18 +33,21 @@ fn installed() -> PathBuf {
 
 fn run(scenario: &str) -> Outcome {
     let packages = installed();
-    let agent = Path::new(env!("CARGO_BIN_EXE_tunnelward"));
+    let agent = place::agent();
     let lab = agent.parent().unwrap().join("examples/lab");
     assert!(lab.is_file(), "the lab is not built: run `cargo build --example lab`");
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/tunnel.py");
+    let driver = place::repository().join("tests/interop/tunnel.py");
+    let enter: &[&str] = if place::shares_network() {
+        &["env"]
+    } else if rustix::process::geteuid().is_root() {
+        &["unshare", "--net", "sh", "-c", OWN_LOOPBACK, "sh"]
+    } else {
+        &["unshare", "--net", "--map-root-user", "sh", "-c", OWN_LOOPBACK, "sh"]
+    };
     #[allow(clippy::disallowed_methods, reason = "only the agent has one place that starts processes")]
-    let mut command = Command::new("unshare");
-    command.arg("--net");
-    if !rustix::process::geteuid().is_root() {
-        command.arg("--map-root-user");
-    }
+    let mut command = Command::new(enter[0]);
     let output = command
-        .args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"])
+        .args(&enter[1..])
         .arg(packages.join("python/bin/python"))
         .arg(driver)
         .arg("--agent")

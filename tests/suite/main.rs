@@ -47,5 +47,6 @@ mod interop;
 mod ipc_hostile;
 mod kill;
 mod kill_stdio;
+mod place;
 mod processes;
 mod world;

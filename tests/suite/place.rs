@@ -1,0 +1,26 @@
+//! Where the repository and the agent under test are: where cargo built them, or in a copy of both.
+//!
+//! `scripts/test` makes the copy, for a user who may not read the checkout.
+
+use std::path::PathBuf;
+
+/// The copy, if these tests run from one.
+fn copy() -> Option<PathBuf> {
+    std::env::var_os("TUNNELWARD_SUITE_ROOT").map(PathBuf::from)
+}
+
+/// The top directory of the repository.
+pub fn repository() -> PathBuf {
+    copy().unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into())
+}
+
+/// The agent that was built together with these tests.
+pub fn agent() -> PathBuf {
+    copy()
+        .map_or_else(|| env!("CARGO_BIN_EXE_tunnelward").into(), |copy| copy.join("target/debug/tunnelward"))
+}
+
+/// Whether a test that wants a network of its own has to do with the machine's loopback.
+pub fn shares_network() -> bool {
+    std::env::var_os("TUNNELWARD_SUITE_NETWORK").is_some_and(|how| how == "shared")
+}
