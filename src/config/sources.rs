@@ -4,7 +4,7 @@
 //! one hides what lies below it. What cannot be understood becomes a problem here, and the caller goes on with the
 //! default, so that all problems are found in one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -198,14 +198,16 @@ impl<'a> Sources<'a> {
             }
         };
         let mut kept: Vec<(String, Place, Node)> = Vec::new();
+        let mut names = BTreeSet::new();
         for (name, node) in entries {
             let line = if node.line > 0 { Some(node.line) } else { place.line };
             let at = Place { path: format!("{}.{name}", place.path), line, ..place.clone() };
-            if kept.iter().any(|(k, ..)| *k == name) {
+            if names.contains(&name) {
                 self.problems.push(Problem::new(&at, "duplicate key").hint("keep one of them"));
             } else if let Some(legal) = legal.filter(|l| !l.contains(&name.as_str())) {
                 self.problems.push(raw::unknown(&at, &name, legal));
             } else {
+                names.insert(name.clone());
                 kept.push((name, at, node));
             }
         }

@@ -5,6 +5,8 @@
 //! to a network position (`Forwarded`, `X-Forwarded-*`, `Proxy-*`), what would choose another virtual host, and
 //! cookies. Must never let a value through that could end its header line.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
@@ -77,14 +79,15 @@ pub fn forwardable(raw: &[(String, Vec<String>)]) -> Result<HeaderMap, HeaderPro
             all.push((parsed.clone(), value));
         }
     }
-    let nominated: Vec<String> = all
+    // A set: all commands of one poll can bring thousands of nominations each.
+    let nominated: HashSet<String> = all
         .iter()
         .filter(|(name, _)| *name == CONNECTION)
         .flat_map(|(_, value)| nominations(value))
         .collect();
     let mut kept = HeaderMap::with_capacity(all.len());
     for (name, value) in all {
-        if !never_forwarded(name.as_str()) && !nominated.iter().any(|n| n == name.as_str()) {
+        if !never_forwarded(name.as_str()) && !nominated.contains(name.as_str()) {
             kept.append(name, value);
         }
     }

@@ -126,3 +126,22 @@ fn credentials_do_not_show_in_debug_output() {
     let shown = format!("{kept:?}");
     assert!(!shown.contains("secret") && shown.contains("x-a"), "{shown}");
 }
+
+#[test]
+fn many_nominations_do_not_cost_more_with_many_lines() {
+    let nominations = ",x-a".repeat(8000);
+    let connection = [nominations.as_str()];
+    let time = |lines: usize| {
+        let others: Vec<String> = (0..lines).map(|n| format!("x-{n}")).collect();
+        let mut all: Vec<(&str, &[&str])> = vec![("Connection", &connection), ("X-A", &["hop"])];
+        all.extend(others.iter().map(|name| (name.as_str(), ["v"].as_slice())));
+        let once = || {
+            let start = std::time::Instant::now();
+            assert_eq!(filter(&all).unwrap().len(), lines);
+            start.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    };
+    let (few, many) = (time(1), time(120));
+    assert!(many < few * 8, "{few:?} became {many:?}");
+}

@@ -62,11 +62,20 @@ pub(super) struct Gunzip {
     header: u32,
     inflate: Decompress,
     crc: Crc,
+    /// Where output is written. Kept, because zeroing a fresh one costs more than a small member does.
+    room: Vec<u8>,
 }
 
 impl Gunzip {
     pub(super) fn new() -> Self {
-        Self { stage: Stage::Between, flags: 0, header: 0, inflate: Decompress::new(false), crc: Crc::new() }
+        Self {
+            stage: Stage::Between,
+            flags: 0,
+            header: 0,
+            inflate: Decompress::new(false),
+            crc: Crc::new(),
+            room: Vec::new(),
+        }
     }
 
     /// Whether the input may end here: between members, or before the first.
@@ -94,12 +103,17 @@ impl Gunzip {
 
     /// Inflates one chunk; `None` when there is no output without further input, or when the member has ended.
     fn inflate(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Broken> {
-        let mut chunk = vec![0; CHUNK.min(input.len().saturating_mul(4).max(4096))];
+        let wanted = CHUNK.min(input.len().saturating_mul(4).max(4096));
+        if self.room.len() < wanted {
+            self.room = vec![0; wanted];
+        }
         let (before_in, before_out) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(input, &mut chunk, FlushDecompress::None).map_err(|_| Broken)?;
+        let status =
+            self.inflate.decompress(input, &mut self.room, FlushDecompress::None).map_err(|_| Broken)?;
         let advanced = |from: u64, to: u64| usize::try_from(to.saturating_sub(from)).map_err(|_| Broken);
         let consumed = advanced(before_in, self.inflate.total_in())?;
-        chunk.truncate(advanced(before_out, self.inflate.total_out())?);
+        let made = advanced(before_out, self.inflate.total_out())?;
+        let chunk = self.take(made);
         input.advance(consumed.min(input.len()));
         self.crc.update(&chunk);
         if status == Status::StreamEnd {
@@ -108,7 +122,17 @@ impl Gunzip {
             // There was input, there was room, and it does not go on: it never will.
             return Err(Broken);
         }
-        Ok((!chunk.is_empty()).then(|| Bytes::from(chunk)))
+        Ok((!chunk.is_empty()).then_some(chunk))
+    }
+
+    /// The first bytes of the room: a little is copied, much takes the room with it.
+    fn take(&mut self, made: usize) -> Bytes {
+        if made <= self.room.len() / 2 {
+            return Bytes::copy_from_slice(self.room.get(..made).unwrap_or_default());
+        }
+        let mut chunk = std::mem::take(&mut self.room);
+        chunk.truncate(made);
+        Bytes::from(chunk)
     }
 
     /// Takes one byte outside the compressed data and says where the next one belongs.

@@ -106,6 +106,21 @@ fn output_that_is_there_does_not_wait_for_more_input() {
     assert_eq!(run(encoder.get_ref(), 1 << 20).unwrap(), (vec![b'a'; 300 << 10], false));
 }
 
+#[test]
+fn members_of_nothing_share_one_room() {
+    let mut gunzip = Gunzip::new();
+    let mut input = Bytes::from(gzip(b"").repeat(100));
+    assert_eq!(gunzip.step(&mut input), Ok(Step::Hungry));
+    let room = gunzip.room.as_ptr();
+    let mut input = Bytes::from(gzip(b"").repeat(100));
+    assert_eq!(gunzip.step(&mut input), Ok(Step::Hungry));
+    assert!(!gunzip.room.is_empty() && gunzip.room.as_ptr() == room);
+    // Nor does a little output take the room with it.
+    let mut input = Bytes::from(gzip(b"x"));
+    assert_eq!(gunzip.step(&mut input), Ok(Step::Data(Bytes::from_static(b"x"))));
+    assert_eq!(gunzip.room.as_ptr(), room);
+}
+
 proptest! {
     #[test]
     fn what_was_compressed_comes_back(data: Vec<u8>, repeat in 1_usize..2000, piece in 1_usize..5000) {

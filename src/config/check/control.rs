@@ -1,5 +1,6 @@
 //! `control_plane.*`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::headers;
@@ -92,7 +93,7 @@ fn checked_key(place: &Place, key: &str, variable: Option<&str>) -> Result<ApiKe
 /// The allowlist of channels, sorted; `None` when there is none.
 pub fn poll_channels(s: &mut Sources<'_>) -> Option<Vec<Channel>> {
     let given = s.many(&keys::POLL_CHANNELS, &[','])?;
-    let mut channels: Vec<Channel> = Vec::new();
+    let mut channels = BTreeSet::new();
     let place = given.first().map(|g| g.place.clone());
     let place = place.or_else(|| s.node(&keys::POLL_CHANNELS).map(|n| n.0));
     for item in &given {
@@ -105,7 +106,7 @@ pub fn poll_channels(s: &mut Sources<'_>) -> Option<Vec<Channel>> {
             }
             Some(c) if channels.contains(&c) => format!("duplicate control-plane.poll-channel \"{c}\""),
             Some(c) => {
-                channels.push(c);
+                channels.insert(c);
                 continue;
             }
         };
@@ -118,8 +119,7 @@ pub fn poll_channels(s: &mut Sources<'_>) -> Option<Vec<Channel>> {
                 .hint("remove the list to poll for all channels"),
         );
     }
-    channels.sort();
-    Some(channels)
+    Some(channels.into_iter().collect())
 }
 
 /// The section, once key and allowlist are known. `None` when something in it is wrong.

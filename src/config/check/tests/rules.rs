@@ -200,3 +200,22 @@ fn what_has_no_effect_yet_is_said_once_each() {
     ));
     assert_eq!(warnings.len(), 8, "{warnings:?}");
 }
+
+#[test]
+fn time_grows_with_the_number_of_names_not_with_its_square() {
+    let time = |heading: &str, line: &dyn Fn(usize) -> String, n: usize| {
+        let text: String = std::iter::once(heading.to_string()).chain((0..n).map(line)).collect();
+        let once = || {
+            let start = std::time::Instant::now();
+            let _ = base().yaml(&text).run();
+            start.elapsed()
+        };
+        (0..3).map(|_| once()).min().unwrap()
+    };
+    let grows = |heading: &str, line: &dyn Fn(usize) -> String| {
+        let (few, many) = (time(heading, line, 2000), time(heading, line, 20_000));
+        assert!(many < few * 40, "{heading}: {few:?} became {many:?}");
+    };
+    grows("mcp:\n commands:\n - command: /bin/true\n   env:\n", &|n| format!("    NAME_{n:06}: v\n"));
+    grows("control_plane:\n poll_channels:\n", &|n| format!(" - channel_{n:06}\n"));
+}
