@@ -66,6 +66,9 @@ struct Serve {
     /// do not end with standard input, only by SIGTERM
     #[argh(switch)]
     stay: bool,
+    /// the control plane's port (default: any)
+    #[argh(option, default = "0")]
+    port: u16,
     /// a path in front of the control plane's endpoints
     #[argh(option, default = "String::new()")]
     prefix: String,
@@ -90,6 +93,9 @@ struct StubCommand {
     /// where stub-ca.pem is written
     #[argh(option)]
     dir: Option<PathBuf>,
+    /// the port (default: any)
+    #[argh(option, default = "0")]
+    port: u16,
 }
 
 fn main() -> ExitCode {
@@ -152,6 +158,7 @@ async fn serve(options: Serve) -> std::io::Result<()> {
         http2: options.h2,
         require_client_cert: options.client_ca,
         prefix: options.prefix,
+        port: options.port,
         hosted_timeout: Duration::from_secs(options.timeout),
         keep: 1_000,
         ..lab::Options::default()
@@ -181,9 +188,8 @@ async fn serve(options: Serve) -> std::io::Result<()> {
 }
 
 async fn stub(options: StubCommand) -> std::io::Result<()> {
-    let stub =
-        lab::Stub::start(lab::StubOptions { tls: options.tls, http2: options.h2, port: 0, keep: 1_000 })
-            .await;
+    let (tls, http2, port) = (options.tls, options.h2, options.port);
+    let stub = lab::Stub::start(lab::StubOptions { tls, http2, port, keep: 1_000 }).await;
     let mut line = json!({"stub": stub.url()});
     if options.tls {
         let path = directory(options.dir)?.join("stub-ca.pem");

@@ -164,7 +164,10 @@ impl State {
             server: None,
             violations: Vec::new(),
         };
-        Self { options, inner: Mutex::new(inner), changed: Notify::new(), numbers: AtomicU64::new(1) }
+        // A control plane that is started again must not give out the ids of its last life: agents remember them.
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let first = u64::try_from(since.as_nanos()).unwrap_or(1);
+        Self { options, inner: Mutex::new(inner), changed: Notify::new(), numbers: AtomicU64::new(first) }
     }
 
     /// The lock.
@@ -177,7 +180,7 @@ impl State {
         self.changed.notify_waiters();
     }
 
-    /// A number never given before.
+    /// A number never given before, by this control plane or the one that ran here before it.
     pub fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }

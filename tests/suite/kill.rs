@@ -43,14 +43,14 @@ pub async fn all_failed(world: &World, ids: &[String], sources: &[&str]) {
     }
 }
 
-fn once(world: &World, ids: &[String]) {
+pub fn once(world: &World, ids: &[String]) {
     for id in ids {
         assert_eq!(received(&world.stub, id), 1, "{id} was forwarded more than once");
     }
 }
 
 /// A call that must work, soon.
-async fn works(world: &World, id: &str) {
+pub async fn works(world: &World, id: &str) {
     let began = Instant::now();
     let text = text_of(&world.call(tool(id, "echo", &format!("{{\"text\":\"{id}\"}}"))).await);
     assert_eq!(text, id);

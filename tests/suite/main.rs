@@ -46,6 +46,7 @@ mod house;
 mod interop;
 mod ipc_hostile;
 mod kill;
+mod kill_process;
 mod kill_stdio;
 mod place;
 mod processes;
