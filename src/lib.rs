@@ -13,6 +13,7 @@
 //! control/  mcp/
 //! net/
 //! tls/      ipc/
+//! confine/
 //! config/
 //! sys/      exit      log
 //! ```
@@ -22,6 +23,7 @@
 
 pub mod broker;
 pub mod commands;
+pub mod confine;
 pub mod config;
 pub mod control;
 pub mod exit;

@@ -7,6 +7,7 @@
 
 pub mod argv;
 mod check;
+pub mod confinement;
 mod duration;
 mod hdr;
 pub mod keys;

@@ -13,6 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["control", "mcp"],
     &["net"],
     &["tls", "ipc"],
+    &["confine"],
     &["config"],
     &["sys", "exit", "log"],
 ];
