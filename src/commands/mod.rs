@@ -16,8 +16,8 @@ use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for.
 #[must_use]
-pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
-    let host = Host { env, root: rustix::process::geteuid().is_root() };
+pub fn dispatch(arguments: &[String], env: BTreeMap<String, String>) -> Exit {
+    let host = Host { env: &env, root: rustix::process::geteuid().is_root() };
     let cli = cli::parse(arguments);
     // Launch keeps one descriptor more, and sees to it itself.
     if !matches!(cli, Cli::Launch(_))

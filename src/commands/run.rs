@@ -12,8 +12,8 @@ use crate::log::Log;
 use crate::{broker, launch, sys, worker};
 
 /// Becomes the broker.
-pub fn run(config: Config, env: &BTreeMap<String, String>) -> Exit {
-    match open_log(&config.log, env) {
+pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
+    match open_log(&config.log, &env) {
         Ok(log) => broker::run(config, env, log),
         Err(text) => {
             complain(&text);
