@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation, Profile};
 use crate::config::types::{
     Binding, Channel, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop,
     Transport, Worker as WorkerConfig,
@@ -34,6 +35,8 @@ pub fn shell(script: &str) -> Command {
         argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
         cwd: "/".into(),
         env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())]),
+        profile: Profile::default(),
+        withheld: vec![],
     }
 }
 
@@ -73,6 +76,8 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         log: LogConfig { level: Level::Debug, format: Format::Text, file: None },
         stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
+        confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
+        own_files: vec![],
         warnings: vec![],
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::confinement::{Confinement, Profile, Withheld};
+
 /// A text that must never reach a log, an error or an argument list. Wiped when dropped.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
@@ -140,6 +142,10 @@ pub struct Config {
     pub stop: Stop,
     /// Starting workers and children again.
     pub restart: Restart,
+    /// Whom the broker becomes, and what the kernel must be able to enforce.
+    pub confinement: Confinement,
+    /// The agent's own files and directories, which no MCP server may reach.
+    pub own_files: Vec<PathBuf>,
     /// What was accepted but deserves a word in the log, as ready-made sentences.
     pub warnings: Vec<String>,
 }
@@ -266,6 +272,10 @@ pub struct Command {
     pub cwd: PathBuf,
     /// The whole environment of the child.
     pub env: BTreeMap<String, String>,
+    /// What it may touch.
+    pub profile: Profile,
+    /// What `tunnel-client` would have given it and this agent does not, for the log.
+    pub withheld: Vec<Withheld>,
 }
 
 impl std::fmt::Debug for Command {

@@ -108,7 +108,7 @@ fn bad_name(name: &str, source: &str, place: &Place, leg: For) -> Option<Problem
 fn resolve(s: &mut Sources<'_>, name: &str, value: &Given, source: &str) -> Option<Secret> {
     let text = match Reference::parse(value.text.expose(), Spelling::AnyCase) {
         None => value.text.clone(),
-        Some(reference) => match reference.resolve(s.host, &value.place, source) {
+        Some(reference) => match s.resolve(reference, &value.place, source) {
             Ok(resolved) if resolved.expose().contains(['\r', '\n']) => {
                 let shown = show(value.text.expose());
                 let why =

@@ -78,7 +78,7 @@ pub fn limits(s: &mut Sources<'_>) -> Limits {
 pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
     let given = s.one_filled(&keys::CA_BUNDLE)?;
     let path = match Reference::parse(given.trimmed(), Spelling::AnyCase) {
-        Some(reference @ Reference::Env(_)) => match reference.resolve(s.host, &given.place, "ca-bundle") {
+        Some(reference @ Reference::Env(_)) => match s.resolve(reference, &given.place, "ca-bundle") {
             Ok(path) => path.expose().trim().to_string(),
             Err(problem) => {
                 s.refuse(problem);
