@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::Level;
+
 /// The lowest Landlock ABI that `confinement.require` may name: below it there is no Landlock.
 pub const LOWEST_ABI: u8 = 1;
 /// The floor when the configuration names none: TCP ports are enforced from here on (Linux 6.7).
@@ -45,6 +47,15 @@ pub enum OnViolation {
     Stop,
     /// The worker is replaced, within the restart budget, as after any other death.
     Restart,
+}
+
+/// One thing that a stdio MCP server does without, as a sentence with the line that grants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// A warning where it looks as if the server needed it, else a piece of information.
+    pub level: Level,
+    /// The sentence; it never contains the value of a variable.
+    pub sentence: String,
 }
 
 /// What a stdio MCP server may touch: the ruled default and what `mcp.commands[].confinement` adds to it.

@@ -4,8 +4,11 @@
 //! on with a default.
 
 mod bindings;
+mod child;
 mod commands;
+mod confinement;
 mod control;
+mod granted;
 mod headers;
 mod log;
 mod program;
@@ -28,7 +31,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     standing::check(s);
     let key = control::api_key(s);
     let (mut bindings, http_errors) = bindings::http(s);
-    let (stdio, commands, stdio_errors) =
+    let (stdio, drafts, stdio_errors) =
         commands::stdio(s, &bindings, key.as_ref().and_then(|k| k.variable.as_deref()));
     bindings.extend(stdio);
     let poll_channels = control::poll_channels(s);
@@ -42,9 +45,20 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
+    let confinement = confinement::confinement(s);
+    let commands = child::commands(s, drafts);
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
-        return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
+        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level, require: confinement.require };
+        return Ok(Config {
+            worker,
+            commands,
+            log,
+            stop,
+            restart,
+            confinement,
+            own_files: sources.own.paths(),
+            warnings: sources.warnings,
+        });
     }
     Err(sources.problems)
 }
