@@ -42,6 +42,10 @@ impl OwnFiles {
     /// Adds a file or directory. It need not exist, as a log file at the first start.
     pub fn add(&mut self, name: &str, path: &Path) {
         let path = real(path);
+        // `/dev/null` and pipes are nobody's secrets.
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return;
+        }
         if !self.0.iter().any(|own| own.path == path) {
             self.0.push(OwnFile { name: name.into(), path });
         }
