@@ -84,7 +84,10 @@ pub fn withheld(s: &Sources<'_>, command: &Command, entry: &str, of: &Variables<
 /// One sentence about all variables of the agent that the command does not get.
 fn variables(s: &Sources<'_>, command: &Command, key: Option<&str>) -> Option<String> {
     let own = |name: &str| {
-        OF_THE_AGENT.contains(&name) || key == Some(name) || keys::ALL.iter().any(|k| k.env == name)
+        OF_THE_AGENT.contains(&name)
+            || key == Some(name)
+            || s.own.has_variable(name)
+            || keys::ALL.iter().any(|k| k.env == name)
     };
     let sound = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let names = s.host.env.keys().map(String::as_str);

@@ -39,8 +39,13 @@ fn variables_that_are_not_passed_on_are_named_without_their_values() {
 }
 
 #[test]
-fn the_variable_of_the_control_planes_key_is_never_suggested() {
+fn what_the_agent_reads_for_itself_is_never_suggested() {
     let attempt = with("sh", "").flag("control-plane.api-key", "env:MY_KEY").env("MY_KEY", "k");
+    assert_eq!(sentences(&attempt, Level::Info), [""; 0]);
+    let attempt = with("sh", "").without("CONTROL_PLANE_API_KEY").env("OPENAI_API_KEY", "k");
+    assert_eq!(sentences(&attempt, Level::Info), [""; 0]);
+    let headers = "X-A: env:A_TOKEN";
+    let attempt = with("sh", "").flag("mcp.extra-headers", headers).env("A_TOKEN", "t");
     assert_eq!(sentences(&attempt, Level::Info), [""; 0]);
 }
 
