@@ -4,7 +4,7 @@
 //! Pure data, made by `config::check` in the broker and used by `confine`. Nothing here opens a file.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,4 +74,13 @@ pub struct Profile {
     pub unix_sockets: bool,
     /// Processes and threads that it may add to those that exist on the machine when it starts.
     pub max_processes: u32,
+}
+
+impl Profile {
+    /// Whether a path without symbolic links may be read.
+    #[must_use]
+    pub fn covers(&self, path: &Path) -> bool {
+        let mut granted = self.read.iter().chain(&self.write).chain(&self.execute);
+        granted.any(|granted| path.starts_with(granted))
+    }
 }

@@ -1,9 +1,10 @@
 //! Configuration: read from file, environment and flags, checked once in the broker, then immutable.
 //!
 //! [`load`] is the way in. It runs in the broker (and in `config check`) before anything else is opened. It reads
-//! regular files of bounded size and nothing else: the environment comes in as a snapshot, no process is started,
-//! no name is looked up. What it returns cannot be wrong; what is wrong it reports all at once, without ever
-//! repeating the text of a secret.
+//! regular files of bounded size, lists directories of certificates, follows links, and does nothing else: the
+//! environment comes in as a snapshot, no process is started, no name is looked up but in `/etc/passwd` and
+//! `/etc/group`. What it returns cannot be wrong; what is wrong it reports all at once, without ever repeating the text
+//! of a secret.
 
 mod accounts;
 pub mod argv;

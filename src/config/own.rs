@@ -4,6 +4,7 @@
 //! file, so none is forgotten. Nothing is opened here; symbolic links are followed, because what a confined process
 //! reaches is decided by the file and not by its name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Host;
@@ -24,7 +25,11 @@ pub struct OwnFile {
 
 /// All of them.
 #[derive(Clone, Debug, Default)]
-pub struct OwnFiles(Vec<OwnFile>);
+pub struct OwnFiles {
+    files: Vec<OwnFile>,
+    /// Variables that the configuration refers to, which are as much its own as the files.
+    variables: BTreeSet<String>,
+}
 
 impl OwnFiles {
     /// Those that are known before anything is read.
@@ -42,8 +47,12 @@ impl OwnFiles {
     /// Adds a file or directory. It need not exist, as a log file at the first start.
     pub fn add(&mut self, name: &str, path: &Path) {
         let path = real(path);
-        if !self.0.iter().any(|own| own.path == path) {
-            self.0.push(OwnFile { name: name.into(), path });
+        // `/dev/null` and pipes are nobody's secrets.
+        if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return;
+        }
+        if !self.files.iter().any(|own| own.path == path) {
+            self.files.push(OwnFile { name: name.into(), path });
         }
     }
 
@@ -51,19 +60,24 @@ impl OwnFiles {
     /// the entry at `entry` (`mcp.commands[0]`) names is given to that MCP server anyway.
     pub fn within(&self, granted: &Path, entry: &str) -> Option<&OwnFile> {
         let given = |own: &OwnFile| own.name.strip_prefix(entry).is_some_and(|rest| rest.starts_with('.'));
-        self.0
+        self.files
             .iter()
             .find(|own| (own.path.starts_with(granted) || granted.starts_with(&own.path)) && !given(own))
     }
 
+    /// Whether the configuration refers to an environment variable.
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.variables.contains(name)
+    }
+
     /// Their paths.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.0.iter().map(|own| own.path.clone()).collect()
+        self.files.iter().map(|own| own.path.clone()).collect()
     }
 }
 
 impl Sources<'_> {
-    /// The value of a reference. The file that it comes from is henceforth one of the agent's own.
+    /// The value of a reference. The file or variable that it comes from is henceforth one of the agent's own.
     ///
     /// # Errors
     /// See [`Reference::resolve`].
@@ -73,8 +87,11 @@ impl Sources<'_> {
         place: &Place,
         user: &str,
     ) -> Result<Secret, Problem> {
-        if let Reference::File(path) = reference {
-            self.own.add(&place.path, Path::new(path));
+        match reference {
+            Reference::File(path) => self.own.add(&place.path, Path::new(path)),
+            Reference::Env(name) => drop(self.own.variables.insert(name.into())),
+            // Their directory is one of them.
+            Reference::Credential(_) => {}
         }
         reference.resolve(self.host, place, user)
     }

@@ -1,6 +1,6 @@
 //! `mcp.commands`: the programs that the broker starts, with everything they are given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::bindings::{Entry, duplicate, entries};
@@ -30,6 +30,17 @@ pub struct Draft {
     pub granted: Granted,
     /// The path of its entry: `mcp.commands[0]`.
     pub entry: String,
+    /// Variables whose values stand in the entry.
+    pub literal: BTreeSet<String>,
+    /// Variables whose values come from elsewhere and may be secret.
+    pub opaque: BTreeSet<String>,
+}
+
+/// The whole environment of a child, and where the entry's own part of it comes from.
+struct Environment {
+    env: BTreeMap<String, String>,
+    literal: BTreeSet<String>,
+    opaque: BTreeSet<String>,
 }
 
 /// The stdio bindings with their commands, and whether some could not be read. `http` are the bindings that exist
@@ -100,7 +111,7 @@ fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
 fn draft(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> Option<Draft> {
     let before = s.problems.len();
     let cwd = cwd(s, entry);
-    let env = environment(s, entry, key_variable);
+    let Environment { env, literal, opaque } = environment(s, entry, key_variable);
     let granted = granted::granted(s, entry);
     let Some(given) = entry.text(s, "command") else {
         s.refuse(Problem::new(&entry.place, "invalid mcp.command: command is empty").found("no command"));
@@ -125,7 +136,7 @@ fn draft(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> 
     }
     let (channel, profile) = (Channel::main(), Profile::default());
     let command = Command { channel, argv, cwd, env, profile, withheld: Vec::new() };
-    let draft = Draft { command, granted, entry: entry.place.path.clone() };
+    let draft = Draft { command, granted, entry: entry.place.path.clone(), literal, opaque };
     (s.problems.len() == before).then_some(draft)
 }
 
@@ -144,11 +155,8 @@ fn cwd(s: &mut Sources<'_>, entry: &mut Entry) -> PathBuf {
 }
 
 /// The whole environment of a child: little of the agent's, what `pass_env` names, what `env` sets.
-fn environment(
-    s: &mut Sources<'_>,
-    entry: &mut Entry,
-    key_variable: Option<&str>,
-) -> BTreeMap<String, String> {
+fn environment(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> Environment {
+    let (mut literal, mut opaque) = (BTreeSet::new(), BTreeSet::new());
     let inherited = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
     let agent = s.host.env.iter().filter(|(name, _)| inherited(name));
     let mut env: BTreeMap<String, String> = agent.map(|(n, v)| (n.clone(), v.clone())).collect();
@@ -161,7 +169,10 @@ fn environment(
                 continue;
             }
             match s.host.env.get(name) {
-                Some(value) => drop(env.insert(name.into(), value.clone())),
+                Some(value) => {
+                    env.insert(name.into(), value.clone());
+                    opaque.insert(name.into());
+                }
                 None => {
                     s.warnings.push(format!("{}: environment variable {name} is not set", given.place.path))
                 }
@@ -179,6 +190,8 @@ fn environment(
             {
                 continue;
             }
+            let origin = if reference.is_some() { &mut opaque } else { &mut literal };
+            origin.insert(name.clone());
             let value = match reference.map(|r| s.resolve(r, &place, &place.path)) {
                 None => given.text,
                 Some(Ok(value)) => value,
@@ -194,7 +207,7 @@ fn environment(
             }
         }
     }
-    env
+    Environment { env, literal, opaque }
 }
 
 fn sound_name(s: &mut Sources<'_>, name: &str, place: &Place) -> bool {

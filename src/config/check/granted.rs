@@ -46,6 +46,19 @@ impl Granted {
     }
 }
 
+/// Refuses to grant the agent's own files.
+pub fn kept_away(s: &mut Sources<'_>, granted: &Granted, entry: &str) {
+    for (place, path) in granted.read.iter().chain(&granted.write).chain(&granted.execute) {
+        if let Some(own) = s.own.within(path, entry) {
+            let (granted, own_path, name) = (path.display(), own.path.display(), &own.name);
+            let why =
+                format!("{granted} would give the agent's own file {own_path} ({name}) to the MCP server");
+            let hint = "name the files or directories beside it, or move it";
+            s.problems.push(Problem::new(place, why).hint(hint));
+        }
+    }
+}
+
 /// The member of an entry. What cannot be granted is a problem and left out.
 pub fn granted(s: &mut Sources<'_>, entry: &mut Entry) -> Granted {
     let mut granted = Granted::default();

@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Flags, Host, load};
 
+mod child;
 mod control;
 mod grants;
 mod identity;
 mod mcp;
 mod rules;
+mod withheld;
 
 const ID: &str = "tunnel_0123456789abcdefghijklmnopqrstuv";
 /// What every test has that is not about these: a tunnel id, a key and a main channel.
