@@ -38,7 +38,8 @@ enum Never {}
 
 fn become_server(socket: &OwnedFd) -> Result<Never, Failed> {
     // The broker's death from here on kills us; before, it closed the other end.
-    let prepared = process::die_with_parent().and_then(|()| process::harden()).and_then(|()| signals::reset());
+    let prepared =
+        process::die_with_parent().and_then(|()| process::harden()).and_then(|()| signals::reset());
     prepared.map_err(|error| Failed { step: "preparing the process", error })?;
     let order = receive(socket).map_err(|error| Failed { step: "hearing what to become", error })?;
     // What the server leaves behind when it dies comes to the broker at that moment, and not before.

@@ -97,7 +97,8 @@ fn confine(config: &Config, abi: Abi, scratch: Option<&Scratch>) -> Result<Seale
     let single = Single::assert()?;
     let unprivileged = Unprivileged::become_(single, config.confinement.identity)?;
     // A change of user may have made the process open to its user again.
-    process::harden().map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
+    process::harden()
+        .map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
     let fenced = Fenced::enter(unprivileged, abi, &domain::grants(config, scratch))?;
     confine::broker(fenced)
 }
@@ -121,10 +122,15 @@ fn report(config: &Config, kernel: &Kernel, log: &Log) {
     }
     for command in &config.commands {
         for withheld in &command.withheld {
-            let fields = [("channel", command.channel.as_str().into()), ("what", (&withheld.sentence).into())];
+            let fields =
+                [("channel", command.channel.as_str().into()), ("what", (&withheld.sentence).into())];
             match withheld.level {
-                Level::Warn | Level::Error => log.warn("confinement", "withheld from the mcp server", &fields),
-                Level::Info | Level::Debug => log.info("confinement", "withheld from the mcp server", &fields),
+                Level::Warn | Level::Error => {
+                    log.warn("confinement", "withheld from the mcp server", &fields)
+                }
+                Level::Info | Level::Debug => {
+                    log.info("confinement", "withheld from the mcp server", &fields)
+                }
             }
         }
     }

@@ -71,7 +71,13 @@ impl Broker {
         notify: Notify,
         log: Log,
     ) -> Self {
-        let children = Children::new(images.clone(), config.confinement.require, config.commands.clone(), &config.restart, log.clone());
+        let children = Children::new(
+            images.clone(),
+            config.confinement.require,
+            config.commands.clone(),
+            &config.restart,
+            log.clone(),
+        );
         Self {
             worker_budget: Budget::new(&config.restart),
             children,
@@ -187,8 +193,12 @@ impl Broker {
             tokens.push(token);
             interests.push(interest);
         };
-        let mut deadlines =
-            vec![self.notify.deadline(), self.restart_at, self.children.deadline(), Some(self.resolver.deadline())];
+        let mut deadlines = vec![
+            self.notify.deadline(),
+            self.restart_at,
+            self.children.deadline(),
+            Some(self.resolver.deadline()),
+        ];
         if let Some(worker) = &self.worker {
             if let Some((socket, full)) = worker.socket() {
                 add(Token::Socket, Interest::read(socket).or_write(full));
@@ -278,7 +288,9 @@ impl Broker {
         self.log.info("broker", "stopping", &[]);
         self.begin_stop("draining", Exit::Ok);
         match &mut self.worker {
-            Some(worker) => worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log),
+            Some(worker) => {
+                worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log)
+            }
             None => self.children.stop_all(now),
         }
     }

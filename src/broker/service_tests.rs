@@ -23,7 +23,9 @@ const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 /// This binary in the roles of ours.
 pub fn images() -> Images {
     // One test on the main thread: the process must have one thread when it confines itself.
-    let role = |test: &str| [test, "--exact", "--nocapture", "--test-threads=1", "--"].iter().map(Into::into).collect();
+    let role = |test: &str| {
+        [test, "--exact", "--nocapture", "--test-threads=1", "--"].iter().map(Into::into).collect()
+    };
     Images {
         program: std::env::current_exe().unwrap(),
         worker: role("broker::service::tests::as_worker"),
@@ -108,7 +110,15 @@ impl House {
         let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
         let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), path.to_str().unwrap().to_string())]);
         let notify = Notify::new(&env, Instant::now());
-        let broker = Broker::new(&Sealed::of_a_test(), config(part, commands), "0".repeat(32), images(), signals, notify, log);
+        let broker = Broker::new(
+            &Sealed::of_a_test(),
+            config(part, commands),
+            "0".repeat(32),
+            images(),
+            signals,
+            notify,
+            log,
+        );
         Self { broker, lines, _manager: (dir, manager) }
     }
 

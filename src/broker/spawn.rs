@@ -138,8 +138,7 @@ impl Images {
         let (stdout, stdout_write) = fds::pipe()?;
         let (status, theirs) = pair::new()?;
         let inherited = fds::inheritable(theirs.as_fd())?;
-        let order =
-            Order { require, profile: server.profile.clone(), argv: server.argv.clone() };
+        let order = Order { require, profile: server.profile.clone(), argv: server.argv.clone() };
         let json = serde_json::to_vec(&order).map_err(io::Error::other)?;
         // It waits in the socket until launch asks.
         message::send(&status, json.len().to_string().as_bytes(), &[memfd::sealed(&json)?.as_fd()])?;

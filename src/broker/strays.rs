@@ -22,7 +22,11 @@ pub fn sweep(known: &[u32], log: &Log) -> usize {
         match process::kill_and_reap(pid) {
             Ok(gone) => {
                 if gone {
-                    log.info("broker", "a process that an mcp server left behind was ended", &[("pid", pid.into())]);
+                    log.info(
+                        "broker",
+                        "a process that an mcp server left behind was ended",
+                        &[("pid", pid.into())],
+                    );
                 } else {
                     left = left.saturating_add(1);
                 }

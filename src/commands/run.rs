@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::cli::Launch;
 use super::complain;
-use crate::config::Config;
 use crate::broker::spawn::Images;
+use crate::config::Config;
 use crate::config::types;
 use crate::confine::kernel::Kernel;
 use crate::exit::Exit;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::secret::{Kept, Secret};
 use super::confinement::{Confinement, Profile, Withheld};
+pub use super::secret::{Kept, Secret};
 
 /// A canonical channel name: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

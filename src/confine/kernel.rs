@@ -137,7 +137,8 @@ const BROUGHT: &[(u8, &str)] = &[
 /// What a kernel with this version does not enforce.
 #[must_use]
 pub fn lost(abi: u8) -> String {
-    let missing: Vec<&str> = BROUGHT.iter().filter(|(since, _)| *since > abi).map(|(_, what)| *what).collect();
+    let missing: Vec<&str> =
+        BROUGHT.iter().filter(|(since, _)| *since > abi).map(|(_, what)| *what).collect();
     if missing.is_empty() { "nothing of the usual".into() } else { missing.join(", ") }
 }
 

@@ -8,8 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd,
-    PathFdError, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope, make_bitflags,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath,
+    PathFd, PathFdError, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
+    make_bitflags,
 };
 
 use super::kernel::{Abi, Failed};
@@ -76,8 +77,10 @@ fn enforce(abi: ABI, grants: &Grants) -> io::Result<()> {
     let ports = AccessNet::from_all(abi);
     let scopes = Scope::from_all(abi);
     // The rights are those of the running kernel, so none of them may be missing.
-    let mut ruleset =
-        Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(handled).map_err(other)?;
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(handled)
+        .map_err(other)?;
     if !ports.is_empty() {
         ruleset = ruleset.handle_access(ports).map_err(other)?;
     }
@@ -131,7 +134,9 @@ fn open(path: &Path) -> io::Result<Option<PathFd>> {
     match PathFd::new(path) {
         Ok(fd) => Ok(Some(fd)),
         Err(PathFdError::OpenCall { source, .. }) => match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => Ok(None),
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => {
+                Ok(None)
+            }
             _ => Err(source),
         },
         Err(e) => Err(other(e)),

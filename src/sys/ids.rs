@@ -150,7 +150,8 @@ pub fn who() -> io::Result<Who> {
 pub fn capabilities_held() -> io::Result<u32> {
     let sets = capabilities(None)?;
     let held = sets.effective | sets.permitted | sets.inheritable;
-    let ambient = each().filter(|c| rustix::thread::capability_is_in_ambient_set(*c).unwrap_or(false)).count();
+    let ambient =
+        each().filter(|c| rustix::thread::capability_is_in_ambient_set(*c).unwrap_or(false)).count();
     Ok(held.bits().count_ones().saturating_add(u32::try_from(ambient).unwrap_or(u32::MAX)))
 }
 

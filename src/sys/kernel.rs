@@ -1,5 +1,8 @@
 //! What the running kernel can do. Used by every role before it confines itself; changes nothing.
-#![expect(unsafe_code, reason = "the version of Landlock and the actions of seccomp have no safe counterpart")]
+#![expect(
+    unsafe_code,
+    reason = "the version of Landlock and the actions of seccomp have no safe counterpart"
+)]
 
 use std::io;
 use std::ptr;
@@ -35,9 +38,8 @@ pub fn landlock_abi() -> io::Result<u8> {
 pub fn seccomp_kills() -> io::Result<()> {
     let action: u32 = libc::SECCOMP_RET_KILL_PROCESS;
     // SAFETY: the kernel reads one u32 through the pointer, which is valid for the call.
-    let answer = unsafe {
-        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0_u32, &raw const action)
-    };
+    let answer =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0_u32, &raw const action) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

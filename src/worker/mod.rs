@@ -197,6 +197,8 @@ impl House {
         let (link, uplink) = link::pair(Arc::clone(&channel));
         let (events, wanted) = mpsc::unbounded_channel();
         let (send_go, go) = oneshot::channel();
+        // The generator looks at the system once, when it is first used.
+        let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
         let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {

@@ -54,7 +54,15 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let confinement = confinement::confinement(s);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level, require: confinement.require };
+        let worker = Worker {
+            control,
+            bindings,
+            mcp,
+            limits,
+            ca_pem,
+            log_level: log.level,
+            require: confinement.require,
+        };
         return Ok(Config {
             worker,
             commands,
