@@ -63,7 +63,8 @@ impl Setup {
     /// Starts it. As root it becomes [`SOMEBODY`], unless the configuration names another.
     pub fn start(self) -> Agent {
         let mut yaml = self.yaml.clone();
-        if rustix::process::geteuid().is_root() && !yaml.contains("confinement:") {
+        if rustix::process::geteuid().is_root() && !yaml.lines().any(|line| line.starts_with("confinement:"))
+        {
             yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
         }
         let config = self.file("tunnelward.yaml", &yaml);
