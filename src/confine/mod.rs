@@ -3,3 +3,5 @@
 //!
 //! The steps cannot be undone, so they have an order, and each takes a proof that only the step before it gives:
 //! [`Single`] → [`Unprivileged`] → [`Fenced`] → [`Sealed`]. Nothing here has a way to leave a step out.
+
+pub mod seccomp;
