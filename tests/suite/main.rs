@@ -50,4 +50,5 @@ mod kill_process;
 mod kill_stdio;
 mod place;
 mod processes;
+mod redteam;
 mod world;
