@@ -68,10 +68,13 @@ passed() {
 built() {
     cargo test --quiet --locked --no-run --message-format=json | python3 -c '
 import json, sys
-names = {("lib", True): "unit", ("test", True): "suite", ("bin", False): "agent", ("example", False): "lab"}
+names = {("lib", True): "unit", ("test", True): "suite", ("bin", False): "agent"}
 for message in map(json.loads, sys.stdin):
     if message.get("reason") == "compiler-artifact" and message["executable"]:
-        name = names.get((message["target"]["kind"][0], message["profile"]["test"]))
+        target = message["target"]
+        name = names.get((target["kind"][0], message["profile"]["test"]))
+        if target["kind"] == ["example"]:
+            name = target["name"]
         if name:
             print(name, message["executable"])'
 }
@@ -83,12 +86,12 @@ test_as_nobody() {
     copy=$(mktemp -d /var/tmp/tunnelward-ordinary-XXXXXX)
     TRASH+=("$copy")
     mkdir -p "$copy/target/debug/deps" "$copy/target/debug/examples" "$copy/home"
-    cp -R src tests README.md SECURITY.md "$copy"
+    cp -R src tests policy README.md SECURITY.md "$copy"
     while read -r name path; do
         case $name in
             unit | suite) cp "$path" "$copy/target/debug/deps/$name" ;;
             agent) cp "$path" "$copy/target/debug/tunnelward" ;;
-            lab) cp "$path" "$copy/target/debug/examples/lab" ;;
+            lab | redteam) cp "$path" "$copy/target/debug/examples/$name" ;;
         esac
     done <<<"$programs"
     # The suite builds a lab that is older than itself.
