@@ -2,6 +2,7 @@
 //!
 //! - `redteam run …`: the genuine broker, which starts this program as its worker: one whose code is subverted.
 //! - `redteam child`: a stdio MCP server that tries everything.
+//! - `redteam rule FILTER NUMBER ARGUMENT…`: makes one system call below one filter of the policy.
 //! - `redteam outer [--refuse …]… [--landlock-abi N] PROGRAM [ARGUMENT]…`: starts the program on a lesser kernel.
 
 #![allow(
@@ -18,6 +19,7 @@
 
 mod child;
 mod outer;
+mod rule;
 mod worker;
 
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ struct RedTeam {
 enum Command {
     Child(child::Options),
     Outer(outer::Options),
+    Rule(rule::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     match argh::from_env::<RedTeam>().command {
         Command::Child(options) => child::run(&options),
         Command::Outer(options) => outer::run(&options),
+        Command::Rule(options) => return rule::run(&options),
     }
     ExitCode::SUCCESS
 }

@@ -49,6 +49,8 @@ mod kill;
 mod kill_process;
 mod kill_stdio;
 mod place;
+mod policy_rules;
 mod processes;
 mod redteam;
+mod resolver;
 mod world;
