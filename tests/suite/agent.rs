@@ -85,7 +85,7 @@ impl Setup {
             yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
         }
         let config = self.file("tunnelward.yaml", &yaml);
-        let mut command = Command::new(self.program.unwrap_or_else(crate::place::agent));
+        let mut command = traced(self.program.unwrap_or_else(crate::place::agent));
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
@@ -180,6 +180,20 @@ impl Drop for Agent {
             eprintln!("--- log of the agent ---\n{}", self.log().join("\n"));
         }
     }
+}
+
+/// The agent, below strace when `scripts/record-syscalls` asks for traces.
+fn traced(program: PathBuf) -> Command {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let Some(traces) = std::env::var_os("TUNNELWARD_SUITE_TRACES") else { return Command::new(program) };
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut command = Command::new("strace");
+    // Beside the agent (-D), so that the process that was started is the agent.
+    command
+        .args(["-D", "-f", "-q", "-e", "raw=all", "-o"])
+        .arg(PathBuf::from(traces).join(number.to_string()));
+    command.arg(program);
+    command
 }
 
 /// Sends a signal by name.

@@ -50,6 +50,7 @@ mod kill_process;
 mod kill_stdio;
 mod place;
 mod policy_rules;
+mod policy_unused;
 mod processes;
 mod redteam;
 mod resolver;
