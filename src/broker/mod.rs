@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use aws_lc_rs::rand;
 
+use crate::config::confinement::Identity;
 use crate::config::types::Config;
 use crate::confine::kernel::{Abi, Failed, Kernel};
+use crate::confine::landlock::Grants;
 use crate::confine::{self, Fenced, Sealed, Single, Unprivileged};
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
@@ -27,7 +29,7 @@ use spawn::Images;
 pub mod budget;
 pub mod child;
 pub mod children;
-mod domain;
+pub mod domain;
 mod lives;
 pub mod notify;
 pub mod permit;
@@ -96,13 +98,19 @@ pub fn run(
 
 /// Everything that is taken away, in the order in which it can be.
 fn confine(config: &Config, abi: Abi, scratch: Option<&Scratch>) -> Result<Sealed, Failed> {
+    enter(config.confinement.identity, abi, &domain::grants(config, scratch))
+}
+
+/// Confines this process as the broker.
+///
+/// # Errors
+/// The step that failed; the process must end.
+pub fn enter(identity: Option<Identity>, abi: Abi, grants: &Grants) -> Result<Sealed, Failed> {
     let single = Single::assert()?;
-    let unprivileged = Unprivileged::become_(single, config.confinement.identity)?;
+    let unprivileged = Unprivileged::become_(single, identity)?;
     // A change of user may have made the process open to its user again.
-    process::harden()
-        .map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
-    let fenced = Fenced::enter(unprivileged, abi, &domain::grants(config, scratch))?;
-    confine::broker(fenced)
+    process::harden().map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
+    confine::broker(Fenced::enter(unprivileged, abi, grants)?)
 }
 
 fn facts(sealed: &Sealed) -> [(&'static str, crate::log::Value<'static>); 2] {
