@@ -35,7 +35,7 @@ pub mod notify;
 pub mod permit;
 pub mod relay;
 mod resolver;
-mod scratch;
+pub mod scratch;
 mod service;
 pub mod spawn;
 mod strays;

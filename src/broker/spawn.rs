@@ -116,6 +116,12 @@ pub struct Launched {
 }
 
 impl Images {
+    /// This program in the role that makes attempts: it is started as a worker is.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self { worker: vec!["probe".into()], ..Self::default() }
+    }
+
     /// Starts a worker: the socket as descriptor 0, nothing on descriptor 1, an empty environment.
     ///
     /// # Errors

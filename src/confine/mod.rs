@@ -152,7 +152,13 @@ pub fn child(abi: Abi, profile: &Profile) -> Result<Sealed, Failed> {
     limits::child(profile.max_processes)?;
     let unprivileged = Unprivileged::become_(Single::assert()?, None)?;
     let fenced = Fenced::enter(unprivileged, abi, &Grants::of_child(profile))?;
-    Sealed::seal(fenced, Role::Child { inet: !profile.tcp_ports.is_empty(), unix: profile.unix_sockets })
+    Sealed::seal(fenced, child_role(profile))
+}
+
+/// Which filters an MCP server gets.
+#[must_use]
+pub fn child_role(profile: &Profile) -> Role {
+    Role::Child { inet: !profile.tcp_ports.is_empty(), unix: profile.unix_sockets }
 }
 
 /// What the worker may touch: the files of the resolver, and the ports that the configuration names.

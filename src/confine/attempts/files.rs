@@ -12,19 +12,24 @@ use super::{Area, Attempt, Context, EACCES, KILLED, Rule, Run, Target};
 use crate::sys::exec;
 
 /// A file of the user that is nobody's business here.
-pub const SECRET: &str = "secret";
+const SECRET: &str = "secret";
 /// Stands for the agent's configuration.
-pub const CONFIGURATION: &str = "tunnelward.yaml";
+const CONFIGURATION: &str = "tunnelward.yaml";
 /// Stands for the key of the control plane.
-pub const KEY: &str = "api-key";
+const KEY: &str = "api-key";
 /// A file to write to.
-pub const SCRATCH: &str = "scratch";
+const SCRATCH: &str = "scratch";
 /// A file to take a name from.
-pub const NAMED: &str = "named";
+const NAMED: &str = "named";
 /// A program.
 pub const PROGRAM: &str = "program";
 /// A Unix socket at which somebody listens.
 pub const SOCKET: &str = "socket";
+
+/// A file to remove.
+const REMOVABLE: &str = "removable";
+/// All that are ordinary files.
+pub const FILES: [&str; 6] = [SECRET, CONFIGURATION, KEY, SCRATCH, NAMED, REMOVABLE];
 
 const ETC_PASSWD: &str = "/etc/passwd";
 
@@ -116,7 +121,7 @@ pub(super) static TABLE: &[Attempt] = &[
         symlink("/", c.stage.join("symlink"))
     }),
     attempt("remove-file", "remove a file", CALL, Target::Write(|c| c.stage.clone()), |c| {
-        fs::remove_file(c.stage.join("removable"))
+        fs::remove_file(on_stage(REMOVABLE)(c))
     }),
     attempt("make-fifo", "make a named pipe", CALL, Target::Write(|c| c.stage.clone()), |c| {
         let mode = rustix::fs::Mode::RUSR;

@@ -10,6 +10,8 @@ mod network;
 mod processes;
 mod syscalls;
 
+pub use files::{FILES, PROGRAM, SOCKET};
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
