@@ -109,7 +109,8 @@ pub fn enter(identity: Option<Identity>, abi: Abi, grants: &Grants) -> Result<Se
     let single = Single::assert()?;
     let unprivileged = Unprivileged::become_(single, identity)?;
     // A change of user may have made the process open to its user again.
-    process::harden().map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
+    process::harden()
+        .map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
     confine::broker(Fenced::enter(unprivileged, abi, grants)?)
 }
 

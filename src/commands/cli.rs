@@ -278,7 +278,8 @@ fn normalised(command: &[&str], flags: &[String]) -> Cli {
             top(&command.iter().copied().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>())
         }
         Err(error) => {
-            let name = command.iter().filter(|word| !word.starts_with('-')).copied().collect::<Vec<_>>().join(" ");
+            let name =
+                command.iter().filter(|word| !word.starts_with('-')).copied().collect::<Vec<_>>().join(" ");
             Cli::Usage(format!("{error}\n\nRun tunnelward {name} --help for the flags."))
         }
     }

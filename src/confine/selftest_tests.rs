@@ -21,7 +21,11 @@ fn what_is_refused_as_it_must_be_passes() {
 fn an_older_kernel_is_asked_for_what_it_can_do() {
     // Three of them are about TCP.
     let no_tcp = |attempt: &Attempt, context: &Context| {
-        if attempt.name.ends_with("tcp") || attempt.name == "connect-metadata" { Ok(()) } else { refuse(attempt, context) }
+        if attempt.name.ends_with("tcp") || attempt.name == "connect-metadata" {
+            Ok(())
+        } else {
+            refuse(attempt, context)
+        }
     };
     assert_eq!(run(facts(2), &Grants::default(), no_tcp), Ok(NAMES.len() - 3));
     assert!(run(facts(4), &Grants::default(), no_tcp).is_err());
@@ -36,7 +40,11 @@ fn one_success_or_another_answer_is_told_by_its_name() {
         let failed = NotDenied { attempt: name, outcome: Outcome::Done };
         assert_eq!(run(facts(7), &Grants::default(), all_but_one), Err(failed));
         let wrong = |attempt: &Attempt, context: &Context| {
-            if attempt.name == name { Err(std::io::Error::from_raw_os_error(2)) } else { refuse(attempt, context) }
+            if attempt.name == name {
+                Err(std::io::Error::from_raw_os_error(2))
+            } else {
+                refuse(attempt, context)
+            }
         };
         assert_eq!(run(facts(7), &Grants::default(), wrong).unwrap_err().outcome, Outcome::Errno(2));
     }

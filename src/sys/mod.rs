@@ -16,6 +16,7 @@ pub mod locked;
 pub mod memfd;
 pub mod message;
 pub mod pair;
+pub mod panic;
 pub mod poll;
 pub mod process;
 pub mod signals;

@@ -112,8 +112,7 @@ fn tasks<'a>(
     member: &'a Member,
     context: Option<&'a Context>,
 ) -> impl Iterator<Item = Task> + 'a {
-    let task =
-        move |attempt| Task { require: plan.require, post: member.post.clone(), attempt };
+    let task = move |attempt| Task { require: plan.require, post: member.post.clone(), attempt };
     let attempts = context.into_iter().flat_map(|context| {
         attempts::all().map(|attempt| Try { name: attempt.name.into(), context: context.clone() })
     });

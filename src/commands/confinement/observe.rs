@@ -54,7 +54,9 @@ impl Started {
                 let word = serde_json::from_slice(frame.get(..got.len).unwrap_or_default());
                 word.map(Some).map_err(io::Error::other)
             }
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset) => Ok(None),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionReset) => {
+                Ok(None)
+            }
             Err(e) => Err(e),
         }
     }

@@ -86,8 +86,7 @@ impl Plan {
 
 /// The probe needs the bounds and the ports, and must not hold what is not its own.
 fn without_secrets(mut worker: types::Worker) -> types::Worker {
-    let nothing = || types::Kept::from(types::Secret::new("-".into()));
-    worker.control.api_key = nothing();
+    worker.control.api_key = types::Secret::new("-".into()).into();
     worker.control.extra_headers.clear();
     worker.mcp.extra_headers.clear();
     worker.ca_pem = None;

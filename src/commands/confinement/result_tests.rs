@@ -14,7 +14,8 @@ fn findings(rows: Vec<Row>) -> Findings {
 fn an_answer_other_than_the_expected_one_is_no_denial() {
     let denied = Expected::Denied(Outcome::Errno(1));
     assert_eq!(row(&denied, Outcome::Errno(1)).verdict, Verdict::Denied);
-    for other in [Outcome::Done, Outcome::Errno(13), Outcome::Killed(31), Outcome::Killed(11), Outcome::Lost] {
+    for other in [Outcome::Done, Outcome::Errno(13), Outcome::Killed(31), Outcome::Killed(11), Outcome::Lost]
+    {
         assert_eq!(row(&denied, other).verdict, Verdict::NotDenied, "{other}");
     }
     let killed = Expected::Denied(Outcome::Killed(31));

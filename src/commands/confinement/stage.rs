@@ -59,8 +59,7 @@ impl Stage {
         let abstract_socket = stage.display().to_string();
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_socket)?)?;
         let neighbour = neighbour(images, identity)?;
-        let context =
-            Context { stage, own_files, port, abstract_socket, neighbour: neighbour.pid() };
+        let context = Context { stage, own_files, port, abstract_socket, neighbour: neighbour.pid() };
         drop(made.keep());
         Ok(Self { context, neighbour: Some(neighbour), _tcp: tcp, _unix: unix, _abstract: listener })
     }

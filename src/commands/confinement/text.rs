@@ -28,22 +28,33 @@ pub fn render(findings: &Findings) -> String {
 }
 
 fn in_force(text: &mut String, InForce { channel, report }: &InForce) {
-    let who = channel.as_ref().map_or_else(|| report.role.clone(), |c| format!("{}, channel {c}", report.role));
+    let who =
+        channel.as_ref().map_or_else(|| report.role.clone(), |c| format!("{}, channel {c}", report.role));
     text.push_str(&format!("\n{who}\n"));
     let mut line = |name: &str, value: String| {
         // Writing to a string does not fail.
         let _ = writeln!(text, "  {name:<22} {value}");
     };
     let yes = |is: bool| if is { "yes" } else { "no" }.to_string();
-    line("user, group", format!("{}, {}; supplementary {}", ids(&report.uid), ids(&report.gid), ids(&report.groups)));
+    line(
+        "user, group",
+        format!("{}, {}; supplementary {}", ids(&report.uid), ids(&report.gid), ids(&report.groups)),
+    );
     line("capabilities", capabilities(report));
     line("no new privileges", yes(report.no_new_privileges));
     line("open to its user", yes(report.dumpable));
     line("refuses W then X", yes(report.refuses_executable_memory));
-    let filters: Vec<String> =
-        report.seccomp.filters.iter().map(|f| format!("{} ({} instructions)", f.name, f.instructions)).collect();
+    let filters: Vec<String> = report
+        .seccomp
+        .filters
+        .iter()
+        .map(|f| format!("{} ({} instructions)", f.name, f.instructions))
+        .collect();
     let in_force = report.seccomp.in_force.map(|n| format!(", {n} in force with those above it"));
-    line("seccomp", format!("mode {}: {}{}", report.seccomp.mode, filters.join(", "), in_force.unwrap_or_default()));
+    line(
+        "seccomp",
+        format!("mode {}: {}{}", report.seccomp.mode, filters.join(", "), in_force.unwrap_or_default()),
+    );
     let landlock = &report.landlock;
     line("Landlock", format!("ABI {}, at least {} is required", landlock.abi, landlock.floor));
     line("  refused unless granted", join(&landlock.files));
@@ -52,7 +63,10 @@ fn in_force(text: &mut String, InForce { channel, report }: &InForce) {
     line("  may read", paths(&landlock.read));
     line("  may change", paths(&landlock.write));
     line("  may execute", paths(&landlock.execute));
-    line("  may connect to TCP", join(landlock.tcp.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()));
+    line(
+        "  may connect to TCP",
+        join(landlock.tcp.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice()),
+    );
     line("limits", report.limits.iter().map(limit).collect::<Vec<_>>().join(", "));
     line("threads", report.threads.to_string());
     if let Some(locked) = report.secrets_locked {
@@ -94,9 +108,11 @@ fn limit(limit: &Limit) -> String {
 }
 
 fn attempts(text: &mut String, findings: &Findings) {
-    let whom = |row: &Row| row.channel.as_ref().map_or_else(|| row.role.clone(), |c| format!("{} {c}", row.role));
+    let whom =
+        |row: &Row| row.channel.as_ref().map_or_else(|| row.role.clone(), |c| format!("{} {c}", row.role));
     let width = findings.rows.iter().map(|row| whom(row).len()).max().unwrap_or(0);
-    let _ = writeln!(text, "\n{:<width$}  {:<28}  {:<22}  {:<22}  ", "role", "attempt", "expected", "observed");
+    let _ =
+        writeln!(text, "\n{:<width$}  {:<28}  {:<22}  {:<22}  ", "role", "attempt", "expected", "observed");
     for row in &findings.rows {
         let end = match row.verdict {
             Verdict::Denied => "ok",

@@ -128,9 +128,13 @@ pub(super) static TABLE: &[Attempt] = &[
         let kind = rustix::fs::FileType::Fifo;
         Ok(rustix::fs::mknodat(rustix::fs::CWD, c.stage.join("fifo"), kind, mode, 0)?)
     }),
-    attempt("bind-unix-socket", "make a Unix socket in a directory", CALL, Target::Write(|c| c.stage.clone()), |c| {
-        UnixListener::bind(c.stage.join("bound")).map(drop)
-    }),
+    attempt(
+        "bind-unix-socket",
+        "make a Unix socket in a directory",
+        CALL,
+        Target::Write(|c| c.stage.clone()),
+        |c| UnixListener::bind(c.stage.join("bound")).map(drop),
+    ),
     attempt(
         "connect-unix-socket",
         "connect to a Unix socket by its path",

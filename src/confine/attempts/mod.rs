@@ -188,7 +188,9 @@ impl Expected {
     pub fn is_met(&self, outcome: Outcome) -> bool {
         match self {
             Self::Denied(denial) => outcome == *denial,
-            Self::Open | Self::Granted | Self::NotEnforced(_) => outcome != KILLED && outcome != Outcome::Lost,
+            Self::Open | Self::Granted | Self::NotEnforced(_) => {
+                outcome != KILLED && outcome != Outcome::Lost
+            }
         }
     }
 }
@@ -234,7 +236,8 @@ impl Attempt {
     }
 
     fn is_granted(&self, grants: &Grants, context: &Context) -> bool {
-        let under = |set: &BTreeSet<PathBuf>, path: &Path| set.iter().any(|granted| path.starts_with(granted));
+        let under =
+            |set: &BTreeSet<PathBuf>, path: &Path| set.iter().any(|granted| path.starts_with(granted));
         match self.target {
             Target::Fixed => false,
             Target::Read(path) => {
@@ -261,8 +264,20 @@ fn resolve(rule: Rule, role: Role, terms: Terms<'_>) -> Expected {
         Rule::Abi(since, _) => Expected::NotEnforced(format!("Landlock ABI {since}")),
         Rule::Mdwe(outcome) if terms.mdwe => Expected::Denied(outcome),
         Rule::Mdwe(_) => Expected::NotEnforced("PR_SET_MDWE of Linux 6.6".into()),
-        Rule::Inet(other) => if inet { resolve(*other, role, terms) } else { Expected::Denied(EACCES) },
-        Rule::Unix(other) => if unix { resolve(*other, role, terms) } else { Expected::Denied(EACCES) },
+        Rule::Inet(other) => {
+            if inet {
+                resolve(*other, role, terms)
+            } else {
+                Expected::Denied(EACCES)
+            }
+        }
+        Rule::Unix(other) => {
+            if unix {
+                resolve(*other, role, terms)
+            } else {
+                Expected::Denied(EACCES)
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 
-use rustix::net::{AddressFamily, Protocol, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::Rule::{Abi, Deny, Inet, Open, Unix};
 use super::{Area, Attempt, Context, EACCES, EPERM, KILLED, Outcome, Rule, Run, Target};
@@ -25,7 +25,17 @@ const fn with(
 
 const fn call(name: &'static str, what: &'static str, call: Call, broker: Rule, child: Rule) -> Attempt {
     let (area, run) = (Area::Network, Run::Call(call));
-    Attempt { name, area, what, broker, worker: Deny(KILLED), child, needs_root: false, target: Target::Fixed, run }
+    Attempt {
+        name,
+        area,
+        what,
+        broker,
+        worker: Deny(KILLED),
+        child,
+        needs_root: false,
+        target: Target::Fixed,
+        run,
+    }
 }
 
 const fn root(attempt: Attempt) -> Attempt {
@@ -97,8 +107,7 @@ pub(super) static TABLE: &[Attempt] = &[
         |_| {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let protocol = Some(rustix::net::ipproto::UDPLITE);
-            let (family, kind): (_, _) = (AddressFamily::INET, SocketType::DGRAM);
-            Ok(rustix::net::socket_with(family, kind, flags, protocol as Option<Protocol>).map(drop)?)
+            Ok(rustix::net::socket_with(AddressFamily::INET, SocketType::DGRAM, flags, protocol).map(drop)?)
         },
     ),
     with(
@@ -119,7 +128,13 @@ pub(super) static TABLE: &[Attempt] = &[
     root(call("socket-packet", "make a packet socket", attempt::SOCKET_PACKET, Deny(EPERM), Deny(EPERM))),
     call("socket-netlink", "make a netlink socket", attempt::SOCKET_NETLINK, Open, Open),
     call("socket-vsock", "make a socket to the hypervisor", attempt::SOCKET_VSOCK, Deny(EPERM), Deny(EPERM)),
-    call("socket-alg", "make a socket to the kernel's ciphers", attempt::SOCKET_ALG, Deny(EPERM), Deny(EPERM)),
+    call(
+        "socket-alg",
+        "make a socket to the kernel's ciphers",
+        attempt::SOCKET_ALG,
+        Deny(EPERM),
+        Deny(EPERM),
+    ),
     call("socket-unix", "make a Unix socket", attempt::SOCKET_UNIX, Open, Unix(&Open)),
     call("socketpair", "make a pair of Unix sockets", attempt::SOCKETPAIR, Open, Open),
     call("listen", "listen", attempt::LISTEN, Open, Open),
