@@ -8,6 +8,7 @@ mod run;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 
 use crate::config::{self, Config, Flags, Host, Problem};
 use crate::exit::Exit;
@@ -16,8 +17,13 @@ use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for.
 #[must_use]
-pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
-    let host = Host { env, root: rustix::process::geteuid().is_root() };
+pub fn dispatch(arguments: &[String], env: BTreeMap<String, String>) -> Exit {
+    let host = Host {
+        env: &env,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        etc: Path::new("/etc"),
+    };
     let cli = cli::parse(arguments);
     // Launch keeps one descriptor more, and sees to it itself.
     if !matches!(cli, Cli::Launch(_))

@@ -8,6 +8,8 @@ use std::io;
 
 use seccompiler::sock_filter;
 
+use super::kernel::Failed;
+
 /// Written by `policy/build.rs` from the policy of this target.
 mod compiled {
     use seccompiler::sock_filter;
@@ -80,6 +82,12 @@ impl std::error::Error for Error {
             Self::Absent { source, .. } | Self::Refused { source, .. } => Some(source),
             Self::Thread { .. } => None,
         }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { step: "installing system-call filters", error: io::Error::other(error) }
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod channel;
 pub mod digest;
 pub mod msg;
+pub mod order;

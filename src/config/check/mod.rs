@@ -4,13 +4,22 @@
 //! on with a default.
 
 mod bindings;
+mod child;
 mod commands;
+mod confinement;
 mod control;
+mod downloads;
+mod endpoints;
+mod granted;
 mod headers;
+mod installed;
 mod log;
 mod program;
 mod rest;
+mod runs;
 mod standing;
+mod system;
+mod withheld;
 
 use super::keys;
 use super::problem::{Place, Problem};
@@ -28,8 +37,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     standing::check(s);
     let key = control::api_key(s);
     let (mut bindings, http_errors) = bindings::http(s);
-    let (stdio, commands, stdio_errors) =
-        commands::stdio(s, &bindings, key.as_ref().and_then(|k| k.variable.as_deref()));
+    let key_variable = key.as_ref().and_then(|k| k.variable.clone());
+    let (stdio, drafts, stdio_errors) = commands::stdio(s, &bindings, key_variable.as_deref());
     bindings.extend(stdio);
     let poll_channels = control::poll_channels(s);
     if !http_errors && !stdio_errors {
@@ -42,9 +51,28 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
+    let confinement = confinement::confinement(s);
+    let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
-        return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
+        let worker = Worker {
+            control,
+            bindings,
+            mcp,
+            limits,
+            ca_pem,
+            log_level: log.level,
+            require: confinement.require,
+        };
+        return Ok(Config {
+            worker,
+            commands,
+            log,
+            stop,
+            restart,
+            confinement,
+            own_files: sources.own.paths(),
+            warnings: sources.warnings,
+        });
     }
     Err(sources.problems)
 }

@@ -34,7 +34,7 @@ pub fn mcp(s: &mut Sources<'_>) -> Mcp {
         s.warnings.push("mcp.discovery_extra_headers is accepted but has no effect in this version".into());
     }
     Mcp {
-        extra_headers: headers::read(s, &keys::MCP_EXTRA_HEADERS, headers::For::Mcp),
+        extra_headers: headers::kept(headers::read(s, &keys::MCP_EXTRA_HEADERS, headers::For::Mcp)),
         connection_max_ttl: ttl,
         max_concurrent_requests: max_concurrent(s),
         stdio_send_initialized: s.truth(&keys::MCP_STDIO_INITIALIZED, false),
@@ -78,7 +78,7 @@ pub fn limits(s: &mut Sources<'_>) -> Limits {
 pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
     let given = s.one_filled(&keys::CA_BUNDLE)?;
     let path = match Reference::parse(given.trimmed(), Spelling::AnyCase) {
-        Some(reference @ Reference::Env(_)) => match reference.resolve(s.host, &given.place, "ca-bundle") {
+        Some(reference @ Reference::Env(_)) => match s.resolve(reference, &given.place, "ca-bundle") {
             Ok(path) => path.expose().trim().to_string(),
             Err(problem) => {
                 s.refuse(problem);
