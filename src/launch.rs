@@ -28,15 +28,30 @@ pub fn run(fd: RawFd) -> Exit {
         Err(_) if poll::has_hung_up(&socket) => return Exit::Os,
         Err(error) => error,
     };
+    report(&socket, &error);
+    Exit::Os
+}
+
+fn report(socket: &OwnedFd, error: &Failed) {
     let mut text = error.to_string();
     text.truncate(text.floor_char_boundary(MAX_REPORT));
-    let _ = message::send(&socket, text.as_bytes(), &[]);
-    Exit::Os
+    // A broker that does not listen any more has died, and so have we.
+    let _ = message::send(socket, text.as_bytes(), &[]);
 }
 
 enum Never {}
 
 fn become_server(socket: &OwnedFd) -> Result<Never, Failed> {
+    let order = prepare(socket)?;
+    let abi = Kernel::probe()
+        .check(order.require)
+        .map_err(|missing| Failed { step: "the kernel", error: io::Error::other(missing) })?;
+    let sealed = confine::child(abi, &order.profile)?;
+    Err(start(sealed, order.argv))
+}
+
+/// Everything before the confinement; what to become.
+fn prepare(socket: &OwnedFd) -> Result<Order, Failed> {
     // The broker's death from here on kills us; before, it closed the other end.
     let prepared =
         process::die_with_parent().and_then(|()| process::harden()).and_then(|()| signals::reset());
@@ -44,11 +59,7 @@ fn become_server(socket: &OwnedFd) -> Result<Never, Failed> {
     let order = receive(socket).map_err(|error| Failed { step: "hearing what to become", error })?;
     // What the server leaves behind when it dies comes to the broker at that moment, and not before.
     process::adopt_orphans().map_err(|error| Failed { step: "adopting orphans", error })?;
-    let abi = Kernel::probe()
-        .check(order.require)
-        .map_err(|missing| Failed { step: "the kernel", error: io::Error::other(missing) })?;
-    let sealed = confine::child(abi, &order.profile)?;
-    Err(start(sealed, order.argv))
+    Ok(order)
 }
 
 /// The server begins here, and only a confined process gets here.

@@ -18,5 +18,5 @@ fn main() -> ExitCode {
         drop(writeln!(std::io::stderr(), "an argument is not UTF-8"));
         return Exit::Usage.into();
     };
-    commands::dispatch(&arguments, sys::env::take()).into()
+    commands::dispatch(&arguments, sys::env::take).into()
 }

@@ -58,6 +58,8 @@ def main(directory, started):
         "ca_bundle": urls["ca"],
         "mcp": {"server_urls": [{"channel": "main", "url": urls["stub"]}]},
     }
+    if os.geteuid() == 0:
+        profile["confinement"] = {"user": "65534"}
     Path(f"{directory}/profile.yaml").write_text(json.dumps(profile))
     with open(f"{directory}/agent.log", "wb") as log:
         broker = subprocess.Popen([AGENT, "run", "--config", f"{directory}/profile.yaml"], stderr=log)

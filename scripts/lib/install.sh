@@ -67,6 +67,13 @@ use_target() {
     rustup target add "$1" --toolchain "$RUSTUP_TOOLCHAIN"
 }
 
+# The account that the agent becomes when root starts it and the configuration names no other.
+use_account() {
+    [ "$(id -u)" != 0 ] || id -u tunnelward >/dev/null 2>&1 && return 0
+    say "adding the system account tunnelward, as the installation of the agent does"
+    useradd --system --no-create-home --shell /usr/sbin/nologin tunnelward
+}
+
 # cargo-deny in the pinned version, under target/ so that nothing of the user's is replaced. Prints its path.
 cargo_deny() {
     local root=$ROOT/target/tools

@@ -4,6 +4,7 @@
 NEEDS_ROOT=(
     "processes::the_worker_inherits_a_socket_to_the_broker_and_nothing_else: reads environ and fd of the worker, closed to its own user"
     "processes::the_broker_is_the_process_that_was_started_and_has_one_thread_and_no_network: reads fd of the broker, closed to its own user"
+    "processes::nothing_of_the_environment_is_left_in_the_broker: reads environ of the broker, closed to its own user"
     "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts the fd of the broker"
     "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
 )
@@ -68,10 +69,13 @@ passed() {
 built() {
     cargo test --quiet --locked --no-run --message-format=json | python3 -c '
 import json, sys
-names = {("lib", True): "unit", ("test", True): "suite", ("bin", False): "agent", ("example", False): "lab"}
+names = {("lib", True): "unit", ("test", True): "suite", ("bin", False): "agent"}
 for message in map(json.loads, sys.stdin):
     if message.get("reason") == "compiler-artifact" and message["executable"]:
-        name = names.get((message["target"]["kind"][0], message["profile"]["test"]))
+        target = message["target"]
+        name = names.get((target["kind"][0], message["profile"]["test"]))
+        if target["kind"] == ["example"]:
+            name = target["name"]
         if name:
             print(name, message["executable"])'
 }
@@ -83,12 +87,12 @@ test_as_nobody() {
     copy=$(mktemp -d /var/tmp/tunnelward-ordinary-XXXXXX)
     TRASH+=("$copy")
     mkdir -p "$copy/target/debug/deps" "$copy/target/debug/examples" "$copy/home"
-    cp -R src tests README.md SECURITY.md "$copy"
+    cp -R src tests policy README.md SECURITY.md "$copy"
     while read -r name path; do
         case $name in
             unit | suite) cp "$path" "$copy/target/debug/deps/$name" ;;
             agent) cp "$path" "$copy/target/debug/tunnelward" ;;
-            lab) cp "$path" "$copy/target/debug/examples/lab" ;;
+            lab | redteam) cp "$path" "$copy/target/debug/examples/$name" ;;
         esac
     done <<<"$programs"
     # The suite builds a lab that is older than itself.

@@ -38,6 +38,8 @@ mod service;
 pub mod spawn;
 mod strays;
 pub mod supervise;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
 /// Serves until a signal ends it. `env` is the environment that was taken at the start; `kernel` meets the floor of

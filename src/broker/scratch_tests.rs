@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::broker::service::tests::shell;
+use crate::broker::testing::shell;
 
 #[test]
 fn every_server_gets_a_directory_of_its_own_unless_its_entry_names_another() {

@@ -329,4 +329,4 @@ impl Broker {
 
 #[cfg(test)]
 #[path = "service_tests.rs"]
-pub mod tests;
+mod tests;

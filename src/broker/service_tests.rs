@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation, Profile};
+use crate::broker::testing::{images, shell};
+use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation};
 use crate::config::types::{
-    Binding, Channel, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop,
-    Transport, Worker as WorkerConfig,
+    Binding, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop, Transport,
+    Worker as WorkerConfig,
 };
 use crate::ipc::channel::{Channel as Socket, Received};
 use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, ToWorker};
@@ -19,37 +20,6 @@ use crate::sys::{memfd, message, process};
 const SOON: Duration = Duration::from_secs(30);
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
-
-/// This binary in the roles of ours.
-pub fn images() -> Images {
-    // One test on the main thread: the process must have one thread when it confines itself.
-    let role = |test: &str| {
-        [test, "--exact", "--nocapture", "--test-threads=1", "--"].iter().map(Into::into).collect()
-    };
-    Images {
-        program: std::env::current_exe().unwrap(),
-        worker: role("broker::service::tests::as_worker"),
-        launch: role("launch::tests::as_launch"),
-    }
-}
-
-/// What these servers may touch is not the matter of these tests.
-fn anywhere() -> Profile {
-    let root = || ["/".into()].into();
-    Profile { write: root(), execute: root(), max_processes: 1000, ..Profile::default() }
-}
-
-/// A stdio server of a few words of shell.
-pub fn shell(script: &str) -> Command {
-    Command {
-        channel: Channel::main(),
-        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
-        cwd: "/".into(),
-        env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())]),
-        profile: anywhere(),
-        withheld: vec![],
-    }
-}
 
 fn config(part: &str, commands: Vec<Command>) -> Config {
     let bindings = (0_u8..).zip(&commands).map(|(index, command)| Binding {
@@ -489,6 +459,8 @@ fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
 #[test]
 fn a_server_that_vanishes_later_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).unwrap();
     let link = dir.path().join("server");
     std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
     let command = Command { argv: vec![link.to_str().unwrap().into()], ..shell("") };

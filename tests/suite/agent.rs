@@ -17,6 +17,7 @@ pub struct Agent {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     reader: std::thread::JoinHandle<()>,
+    log_file: Option<PathBuf>,
     /// Holds the configuration and whatever the test puts beside it.
     pub dir: tempfile::TempDir,
 }
@@ -26,13 +27,17 @@ pub struct Setup {
     yaml: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
-    dir: tempfile::TempDir,
+    program: Option<PathBuf>,
+    log_file: Option<PathBuf>,
+    /// Holds the configuration and whatever the test puts beside it.
+    pub dir: tempfile::TempDir,
 }
 
 impl Setup {
     /// With a configuration file of this text.
     pub fn new(yaml: impl Into<String>) -> Self {
-        Self { yaml: yaml.into(), env: Vec::new(), args: Vec::new(), dir: tempfile::tempdir().unwrap() }
+        let dir = tempfile::tempdir().unwrap();
+        Self { yaml: yaml.into(), env: Vec::new(), args: Vec::new(), program: None, log_file: None, dir }
     }
 
     /// With this configuration instead.
@@ -44,6 +49,18 @@ impl Setup {
     /// Adds a variable to the otherwise nearly empty environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Another program in place of the agent.
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
+        self
+    }
+
+    /// The log is in this file, as the configuration says.
+    pub fn log_file(mut self, path: PathBuf) -> Self {
+        self.log_file = Some(path);
         self
     }
 
@@ -63,11 +80,12 @@ impl Setup {
     /// Starts it. As root it becomes [`SOMEBODY`], unless the configuration names another.
     pub fn start(self) -> Agent {
         let mut yaml = self.yaml.clone();
-        if rustix::process::geteuid().is_root() && !yaml.contains("confinement:") {
+        if rustix::process::geteuid().is_root() && !yaml.lines().any(|line| line.starts_with("confinement:"))
+        {
             yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
         }
         let config = self.file("tunnelward.yaml", &yaml);
-        let mut command = Command::new(crate::place::agent());
+        let mut command = traced(self.program.unwrap_or_else(crate::place::agent));
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
@@ -81,7 +99,7 @@ impl Setup {
                 lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
             }
         });
-        Agent { child, log, reader, dir: self.dir }
+        Agent { child, log, reader, log_file: self.log_file, dir: self.dir }
     }
 }
 
@@ -106,7 +124,11 @@ impl Agent {
 
     /// All log lines so far.
     pub fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        let mut lines = self.log.lock().unwrap().clone();
+        if let Some(file) = self.log_file.as_ref().and_then(|path| std::fs::read_to_string(path).ok()) {
+            lines.extend(file.lines().map(str::to_owned));
+        }
+        lines
     }
 
     /// Waits until a log line contains all the texts, and returns it.
@@ -158,6 +180,20 @@ impl Drop for Agent {
             eprintln!("--- log of the agent ---\n{}", self.log().join("\n"));
         }
     }
+}
+
+/// The agent, below strace when `scripts/record-syscalls` asks for traces.
+fn traced(program: PathBuf) -> Command {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let Some(traces) = std::env::var_os("TUNNELWARD_SUITE_TRACES") else { return Command::new(program) };
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let mut command = Command::new("strace");
+    // Beside the agent (-D), so that the process that was started is the agent.
+    command
+        .args(["-D", "-f", "-q", "-e", "raw=all", "-o"])
+        .arg(PathBuf::from(traces).join(number.to_string()));
+    command.arg(program);
+    command
 }
 
 /// Sends a signal by name.
