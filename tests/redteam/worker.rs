@@ -54,6 +54,10 @@ pub fn run() -> ExitCode {
         "send" => message::send(&raw, argument.as_bytes(), &[]),
         "send-long" => message::send(&raw, &vec![b' '; 70_000], &[]),
         "send-descriptor" => message::send(&raw, b"[{\"poll_ok\":{}}]", &[raw.as_fd()]),
+        // No attacks: how a process ends that cannot go on. In the release a panic is an abort.
+        "end-abort" => std::process::abort(),
+        "end-memory" => std::alloc::handle_alloc_error(std::alloc::Layout::new::<u64>()),
+        "end-overflow" => Err(std::io::Error::other(overflow(1).to_string())),
         other => panic!("no attack {other}"),
     };
     say(&match outcome {
@@ -76,6 +80,12 @@ pub fn run() -> ExitCode {
             Ok(_) => {}
         }
     }
+}
+
+#[allow(unconditional_recursion, reason = "until the stack is used up")]
+fn overflow(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 512]);
+    overflow(frame[0] + 1) + frame[511]
 }
 
 fn say(text: &str) {

@@ -167,8 +167,8 @@ fn check(name: &str) -> (usize, usize) {
                 // Broken alone, and spoken of by no other rule.
                 let alone = !condition.holds(&arguments)
                     && !rules.iter().filter(same_call).any(|r| r.matches(&arguments));
-                let others = rule.conditions.iter().filter(|c| c.index != condition.index);
-                (alone && others.fold(true, |all, c| all && c.holds(&arguments))).then_some(arguments)
+                let mut others = rule.conditions.iter().filter(|c| c.index != condition.index);
+                (alone && others.all(|c| c.holds(&arguments))).then_some(arguments)
             });
             let Some(arguments) = other else {
                 // Whatever breaks it, another rule of the same call speaks of: then both deny, and nothing is left open.

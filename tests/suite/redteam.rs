@@ -99,6 +99,24 @@ async fn a_subverted_worker_that_says_what_is_not_legal_is_killed_and_replaced()
     }
 }
 
+#[tokio::test]
+async fn a_worker_that_cannot_go_on_ends_by_its_own_signal_and_not_by_its_filter() {
+    // Of the main thread's stack std does not know the end with musl, so the kernel says the word.
+    let ends = [
+        ("end-abort", "signal=6", ""),
+        ("end-memory", "signal=6", "memory allocation"),
+        ("end-overflow", "signal=11", ""),
+    ];
+    for (end, signal, words) in ends {
+        let agent = attacked_by(end);
+        agent.logged(&["worker died", signal]).await;
+        agent.logged(&["the worker will be replaced"]).await;
+        agent.logged(&["role=worker", words]).await;
+        assert!(!agent.log().iter().any(|l| l.contains("signal=31")), "{end}");
+        agent.stop().await;
+    }
+}
+
 /// An agent with this program as its only server.
 fn serving(arguments: &str, more: &str) -> Agent {
     let setup = Setup::new("");
