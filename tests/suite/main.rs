@@ -50,6 +50,7 @@ mod kill_process;
 mod kill_stdio;
 mod names;
 mod place;
+mod policy_build;
 mod policy_rules;
 mod policy_unused;
 mod processes;
