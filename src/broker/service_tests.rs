@@ -55,6 +55,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
             poll_guardrail: Duration::from_secs(5),
             max_inflight: 10,
             poll_channels: None,
+            peer: Default::default(),
         },
         bindings: bindings.collect(),
         mcp: Mcp {
@@ -65,6 +66,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         },
         limits: Limits::default(),
         ca_pem: None,
+        tls: Default::default(),
         log_level: Level::Debug,
     };
     Config {

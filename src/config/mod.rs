@@ -11,6 +11,7 @@ pub mod confinement;
 mod duration;
 mod hdr;
 pub mod keys;
+pub mod peer;
 mod pem;
 mod problem;
 mod profile;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::peer::{Peer, Tls};
+
 /// A text that must never reach a log, an error or an argument list. Wiped when dropped.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
@@ -158,6 +160,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
     pub ca_pem: Option<String>,
+    /// What holds for every TLS connection.
+    pub tls: Tls,
     /// Lines below this level need not be sent to the broker.
     pub log_level: crate::log::Level,
 }
@@ -186,6 +190,8 @@ pub struct Control {
     pub max_inflight: usize,
     /// Sorted allowlist of channels to poll for; `None` polls for all.
     pub poll_channels: Option<Vec<Channel>>,
+    /// How it is known, and as whom the agent comes.
+    pub peer: Peer,
 }
 
 /// One MCP server and the channel it answers on.
@@ -208,6 +214,8 @@ pub enum Transport {
     Http {
         /// The endpoint, exactly as configured.
         url: HttpUrl,
+        /// How the server is known, and as whom the agent comes.
+        peer: Box<Peer>,
     },
     /// A child of the broker.
     Stdio {

@@ -12,8 +12,10 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
 
 use super::Error;
+use super::clock::PeerClock;
 use super::connect::Connector;
 
 /// Idle HTTP/1.1 connections kept per peer; HTTP/2 needs one.
@@ -44,6 +46,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Bound on the TLS handshake.
     pub tls_timeout: Duration,
+    /// The name that the peer's certificate must carry, when it is not the host of the URL.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 /// A pool of connections. Cheap to clone.
@@ -51,6 +55,7 @@ pub struct Options {
 pub struct Client {
     inner: legacy::Client<Connector, Body>,
     http2: bool,
+    clock: PeerClock,
 }
 
 impl Client {
@@ -74,7 +79,7 @@ impl Client {
             .http2_keep_alive_interval(HTTP2_PING_AFTER)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
             .build(Connector::new(&tls, &options));
-        Self { inner, http2: options.http2 }
+        Self { inner, http2: options.http2, clock: PeerClock::default() }
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -103,8 +108,16 @@ impl Client {
         let empty = request.body().is_empty();
         let request =
             request.map(|data| Body { data: (!data.is_empty()).then_some(data), taken: Arc::clone(&taken) });
-        let sent = self.inner.request(request).await;
-        sent.map_err(|error| Error::from_client(&error, empty || taken.load(Ordering::Relaxed)))
+        match self.inner.request(request).await {
+            Ok(response) => {
+                self.clock.note(response.headers());
+                Ok(response)
+            }
+            Err(error) => {
+                let error = Error::from_client(&error, empty || taken.load(Ordering::Relaxed));
+                Err(if error.about_time { self.clock.explain(error) } else { error })
+            }
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Connector {
     dialer: Dialer,
     tls: TlsConnector,
     tls_timeout: Duration,
+    server_name: Option<ServerName<'static>>,
 }
 
 impl Connector {
@@ -38,6 +39,7 @@ impl Connector {
             dialer: Dialer::new(options.connect_timeout),
             tls: TlsConnector::from(Arc::new(tls)),
             tls_timeout: options.tls_timeout,
+            server_name: options.server_name.clone(),
         }
     }
 
@@ -54,7 +56,10 @@ impl Connector {
         if !secure {
             return Ok(TokioIo::new(Stream::Plain(tcp)));
         }
-        let name = server_name(host)?;
+        let name = match self.server_name {
+            Some(name) => name,
+            None => server_name(host)?,
+        };
         match timeout(self.tls_timeout, self.tls.connect(name, tcp)).await {
             Ok(Ok(stream)) => Ok(TokioIo::new(Stream::Tls(Box::new(stream)))),
             Ok(Err(error)) => Err(Error::io(Phase::Tls, &error)),

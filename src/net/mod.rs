@@ -5,6 +5,7 @@
 mod address;
 mod body;
 mod client;
+mod clock;
 mod connect;
 mod dial;
 mod error;

@@ -11,6 +11,7 @@ mod log;
 mod program;
 mod rest;
 mod standing;
+mod tls;
 
 use super::keys;
 use super::problem::{Place, Problem};
@@ -35,15 +36,16 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     if !http_errors && !stdio_errors {
         routes(s, &bindings, poll_channels.as_deref());
     }
-    let control = control::control(s, key, poll_channels);
+    let ca_pem = tls::ca_bundle(s);
+    let tls = tls::tls(s);
+    let control = control::control(s, key, poll_channels, ca_pem.is_some());
     let mcp = rest::mcp(s);
     let limits = rest::limits(s);
-    let ca_pem = rest::ca_bundle(s);
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
+        let worker = Worker { control, bindings, mcp, limits, ca_pem, tls, log_level: log.level };
         return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
     }
     Err(sources.problems)
