@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use rustls::pki_types::UnixTime;
-use rustls::{CertificateError, Error, OtherError};
+use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 
 use super::identity::date;
 use super::pin::NotPinned;
@@ -47,8 +47,17 @@ pub fn reason(error: &Error) -> String {
             "the peer's key is not one of the pinned ones"
         }
         Error::InvalidCertificate(why) => certificate(why),
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the peer requires a client certificate"
+        }
+        Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            "the peer supports no version of TLS that is allowed here"
+        }
         Error::AlertReceived(alert) => return format!("the peer refused the TLS connection ({alert:?})"),
         Error::NoCertificatesPresented => "the peer presented no certificate",
+        Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
+            "the peer supports no version of TLS that is allowed here"
+        }
         Error::PeerIncompatible(_) => "the peer supports no common TLS version or algorithm",
         Error::PeerMisbehaved(_)
         | Error::InappropriateMessage { .. }

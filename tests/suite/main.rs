@@ -50,4 +50,6 @@ mod kill_process;
 mod kill_stdio;
 mod place;
 mod processes;
+mod tls_peers;
+mod tls_refusals;
 mod world;
