@@ -23,6 +23,7 @@ use spawn::Images;
 pub mod budget;
 pub mod child;
 pub mod children;
+pub mod errand;
 pub mod notify;
 pub mod permit;
 pub mod relay;

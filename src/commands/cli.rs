@@ -6,6 +6,7 @@
 use argh::FromArgs;
 
 use crate::config::{Flags, argv, keys};
+use crate::worker::look;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -14,8 +15,12 @@ pub enum Cli {
     Run(Flags),
     /// Check the configuration that `run` would use.
     ConfigCheck(Flags),
+    /// Show the pins of a host.
+    Pin(String, Flags),
     /// Be the worker of a broker.
     Worker,
+    /// Be the worker that looks at a peer.
+    Look,
     /// Be a stdio MCP server.
     Launch(Launch),
     /// Print this and be content.
@@ -39,6 +44,7 @@ struct Top {
 enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
+    Pin(PinFlags),
     Version(VersionCommand),
 }
 
@@ -76,7 +82,7 @@ pub struct Launch {
     pub argv: Vec<String>,
 }
 
-/// Two subcommands with the same flags; the parser has no way to share them.
+/// Subcommands with the same flags; the parser has no way to share them.
 macro_rules! flags {
     ($($(#[$doc:meta])* $field:ident: $key:ident,)*) => {
         /// run the agent
@@ -91,6 +97,24 @@ macro_rules! flags {
         #[argh(subcommand, name = "check", usage = "[flags]")]
         struct CheckFlags {
             $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
+        }
+
+        /// show the keys of a host that can be pinned
+        #[derive(FromArgs)]
+        #[argh(subcommand, name = "pin", usage = "<host[:port]> [flags]")]
+        struct PinFlags {
+            /// the host, with a port when it is not 443
+            #[argh(positional, arg_name = "host[:port]")]
+            target: String,
+            $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
+        }
+
+        impl PinFlags {
+            fn parts(self) -> (String, Flags) {
+                let mut flags = Flags::default();
+                $(for value in self.$field { flags.add(keys::$key.flag, value); })*
+                (self.target, flags)
+            }
         }
 
         impl From<RunFlags> for Flags {
@@ -130,9 +154,9 @@ flags! {
     control_plane_organization_id: ORGANIZATION_ID,
     /// reference to the API key: env:NAME, file:/path or credential:NAME
     control_plane_api_key: API_KEY,
-    /// client certificate for the control plane (not supported yet)
+    /// client certificate for the control plane
     control_plane_client_cert: CONTROL_CLIENT_CERT,
-    /// key of the client certificate (not supported yet)
+    /// key of the client certificate
     control_plane_client_key: CONTROL_CLIENT_KEY,
     /// proxy for the control plane (not supported yet)
     control_plane_http_proxy: CONTROL_HTTP_PROXY,
@@ -174,9 +198,9 @@ flags! {
     mcp_command: MCP_COMMANDS,
     /// proxy for MCP servers (not supported yet)
     mcp_http_proxy: MCP_HTTP_PROXY,
-    /// client certificate for MCP servers (not supported yet)
+    /// client certificate for MCP servers
     mcp_client_cert: MCP_CLIENT_CERT,
-    /// key of the client certificate (not supported yet)
+    /// key of the client certificate
     mcp_client_key: MCP_CLIENT_KEY,
     /// "Key: Value" for MCP servers; may be repeated
     mcp_extra_headers: MCP_EXTRA_HEADERS,
@@ -220,13 +244,14 @@ pub fn parse(arguments: &[String]) -> Cli {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["worker"] => return Cli::Worker,
+        [look::ROLE] => return Cli::Look,
         ["launch", rest @ ..] => return launch(rest),
         ["-h"] | [] => return top(&["--help"]),
         _ => {}
     }
     // Where the flags of the table begin; everything before is for the parser alone.
     let start = match words.as_slice() {
-        ["run", ..] => 1,
+        ["run" | "pin", ..] => 1,
         ["config", "check", ..] => 2,
         _ => return top(&words),
     };
@@ -245,6 +270,10 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { version: true, .. }) => version(),
         Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
+        Ok(Top { command: Some(Sub::Pin(flags)), .. }) => {
+            let (target, flags) = flags.parts();
+            Cli::Pin(target, flags)
+        }
         Ok(Top {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..
         }) => Cli::ConfigCheck(flags.into()),

@@ -4,6 +4,7 @@
 
 pub mod cli;
 mod config_check;
+mod pin;
 mod run;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,8 @@ use std::time::SystemTime;
 
 use crate::config::{self, Config, Flags, Host};
 use crate::exit::Exit;
-use crate::sys;
 use crate::tls::Trust;
+use crate::{sys, worker};
 use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for.
@@ -42,7 +43,9 @@ pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
             complain(&text);
             Exit::Usage
         }
+        Cli::Pin(target, flags) => pin::pin(&target, &flags, host),
         Cli::Worker => run::worker(),
+        Cli::Look => worker::look::run(),
         Cli::Launch(launch) => run::launch(launch),
     }
 }

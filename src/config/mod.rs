@@ -39,6 +39,32 @@ pub struct Host<'a> {
     pub root: bool,
 }
 
+/// Whom the configuration believes, for commands that meet a peer and need nothing else of it.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `ca_bundle`, PEM.
+    pub ca_pem: Option<String>,
+    /// `control_plane.ca_bundle_only`.
+    pub bundle_only: bool,
+    /// The `tls` section.
+    pub tls: peer::Tls,
+    /// Where the control plane is.
+    pub control: Option<types::HttpUrl>,
+}
+
+/// Reads what says whom to believe. Nothing else has to be there or be right, but the file must be readable.
+///
+/// # Errors
+/// Every problem of these settings.
+pub fn load_roots(flags: &Flags, host: Host<'_>) -> Result<Roots, Vec<Problem>> {
+    let file = match profile::select(flags, host) {
+        Ok(None) => None,
+        Ok(Some(path)) => Some(raw::open(&path).map_err(|problem| vec![problem])?.0),
+        Err(problem) => return Err(vec![problem]),
+    };
+    check::roots(sources::Sources::new(flags, host, file, Vec::new()))
+}
+
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.
 ///
 /// # Errors

@@ -2,4 +2,5 @@
 
 pub mod channel;
 pub mod digest;
+pub mod errand;
 pub mod msg;

@@ -68,6 +68,14 @@ impl Connector {
     }
 }
 
+/// Opens a connection to the host of an `https` URL and closes it after the handshake, without having said anything.
+///
+/// # Errors
+/// When no handshake was completed.
+pub async fn handshake(tls: &rustls::ClientConfig, options: &Options, uri: &http::Uri) -> Result<(), Error> {
+    Connector::new(tls, options).connect(uri.clone()).await.map(drop)
+}
+
 /// The name that the peer's certificate must carry.
 fn server_name(host: Host) -> Result<ServerName<'static>, Error> {
     match host {

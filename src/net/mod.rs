@@ -15,4 +15,5 @@ mod test_peer;
 
 pub use body::{BodyReader, ReadError, ReadFailure, read_body, read_body_until};
 pub use client::{Client, Options};
+pub use connect::handshake;
 pub use error::{Cause, Error, Phase};

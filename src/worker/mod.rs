@@ -38,6 +38,7 @@ mod dispatch;
 mod drain;
 mod lane;
 mod link;
+pub mod look;
 mod polling;
 mod start;
 

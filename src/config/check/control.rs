@@ -170,7 +170,8 @@ fn referable(s: &mut Sources<'_>, key: &keys::Key) -> Option<Result<Given, ()>> 
     Some(Ok(given))
 }
 
-fn origin(s: &mut Sources<'_>) -> Option<HttpUrl> {
+/// Where the control plane is.
+pub fn origin(s: &mut Sources<'_>) -> Option<HttpUrl> {
     let given = match referable(s, &keys::BASE_URL) {
         Some(Err(())) => return None,
         Some(Ok(given)) if !given.trimmed().is_empty() => given,

@@ -13,10 +13,10 @@ mod rest;
 mod standing;
 mod tls;
 
-use super::keys;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
 use super::types::{Binding, Channel, Config, Transport, Worker};
+use super::{Roots, keys};
 
 /// Most channels that can be declared; one more is kept for the reserved one.
 const MAX_CHANNELS: usize = 31;
@@ -49,6 +49,15 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
         return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
     }
     Err(sources.problems)
+}
+
+/// Checks what says whom to believe.
+pub fn roots(mut sources: Sources<'_>) -> Result<Roots, Vec<Problem>> {
+    let s = &mut sources;
+    let ca_pem = tls::ca_bundle(s);
+    let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
+    let roots = Roots { ca_pem, bundle_only, tls: tls::tls(s), control: control::origin(s) };
+    if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 
 /// What can only be said of all bindings together.
