@@ -13,10 +13,12 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::Error;
 use super::clock::PeerClock;
 use super::connect::Connector;
+use super::refusal::Note;
 
 /// Idle HTTP/1.1 connections kept per peer; HTTP/2 needs one.
 const MAX_IDLE_PER_HOST: usize = 32;
@@ -56,12 +58,14 @@ pub struct Client {
     inner: legacy::Client<Connector, Body>,
     http2: bool,
     clock: PeerClock,
+    note: Note,
 }
 
 impl Client {
     /// A client whose connections trust what `tls` trusts.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, options: Options) -> Self {
+        let note = Note::default();
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -78,8 +82,8 @@ impl Client {
             .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .http2_keep_alive_interval(HTTP2_PING_AFTER)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .build(Connector::new(&tls, &options));
-        Self { inner, http2: options.http2, clock: PeerClock::default() }
+            .build(Connector::new(&tls, &options, note.clone()));
+        Self { inner, http2: options.http2, clock: PeerClock::default(), note }
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -108,6 +112,7 @@ impl Client {
         let empty = request.body().is_empty();
         let request =
             request.map(|data| Body { data: (!data.is_empty()).then_some(data), taken: Arc::clone(&taken) });
+        let start = Instant::now();
         match self.inner.request(request).await {
             Ok(response) => {
                 self.clock.note(response.headers());
@@ -115,7 +120,11 @@ impl Client {
             }
             Err(error) => {
                 let error = Error::from_client(&error, empty || taken.load(Ordering::Relaxed));
-                Err(if error.about_time { self.clock.explain(error) } else { error })
+                match self.note.since(start) {
+                    Some(reason) if error.is_vague() => Err(error.due_to_tls(reason)),
+                    _ if error.about_time => Err(self.clock.explain(error)),
+                    _ => Err(error),
+                }
             }
         }
     }

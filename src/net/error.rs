@@ -114,6 +114,18 @@ impl Error {
         }
     }
 
+    /// Whether all that is known is that the connection ended.
+    pub(super) fn is_vague(&self) -> bool {
+        use Cause::{Aborted, ClosedPipe, ConnectionClosed, Eof, Other, Reset};
+        let ended = matches!(self.cause, Aborted | ClosedPipe | ConnectionClosed | Eof | Other | Reset);
+        self.phase == Phase::Exchange && ended
+    }
+
+    /// The same failure, of which the connection knows more.
+    pub(super) fn due_to_tls(self, reason: String) -> Self {
+        Self { cause: Cause::Tls, detail: Cow::Owned(reason), ..self }
+    }
+
     /// Adds what else is known.
     pub(super) fn and(mut self, more: &str) -> Self {
         self.detail = Cow::Owned(format!("{}; {more}", self.detail));

@@ -10,6 +10,7 @@ mod connect;
 mod dial;
 mod error;
 mod gunzip;
+mod refusal;
 #[cfg(test)]
 mod test_peer;
 
