@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::config::peer::MinVersion;
 use crate::config::types::{Transport, Worker};
 use crate::control::client::Client;
 use crate::control::metadata;
@@ -140,7 +141,15 @@ async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link:
 
 /// Says where everything leads: origins only, since paths and queries may hold what is nobody's business.
 fn announce(config: &Worker, log: &Log) {
-    let trust = [("web_roots", true.into()), ("ca_bundle", config.ca_pem.is_some().into())];
+    let peer = &config.control.peer;
+    let trust = [
+        ("web_roots", true.into()),
+        ("ca_bundle", config.ca_pem.is_some().into()),
+        ("control_plane_web_roots", (!peer.bundle_only).into()),
+        ("control_plane_pins", peer.pins.len().into()),
+        ("control_plane_client_cert", peer.identity.is_some().into()),
+        ("tls_1_2", (config.tls.min_version == MinVersion::Tls12).into()),
+    ];
     log.info("tls", "tls trust summary", &trust);
     for binding in &config.bindings {
         let (transport, origin) = match &binding.transport {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command as Process;
+use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, SOON, Setup};
 use crate::lab::pki::Identity;
@@ -155,7 +156,15 @@ async fn started(identity: &Identity, more: &str) -> (Option<i32>, String) {
     let (certificate, key) = identity.write(dir.path(), "agent");
     let control = format!("  client_cert: {certificate:?}\n  client_key: {key:?}\n{more}");
     let mut agent = agent_at("https://127.0.0.1:9", &Ca::new().pem(), &control, "").start();
-    let status = agent.ended(std::time::Duration::from_millis(700)).await;
+    let until = Instant::now() + SOON;
+    let status = loop {
+        // What is said at the start is said before the worker starts.
+        let status = agent.ended(Duration::ZERO).await;
+        if status.is_some() || agent.count("worker started") > 0 || Instant::now() > until {
+            break status;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     (status.and_then(|s| s.code()), agent.log().join("\n"))
 }
 
