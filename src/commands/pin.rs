@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::{complain, report, say};
 use crate::broker::errand;
-use crate::config::peer::Peer;
+use crate::config::peer::{Digest, Peer};
 use crate::config::types::HttpUrl;
 use crate::config::{self, Flags, Host};
 use crate::exit::Exit;
@@ -28,9 +28,10 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
     let is_control = roots.control.as_ref().is_some_and(|control| endpoint(control) == endpoint(&url));
     let peer = Peer { bundle_only: is_control && roots.bundle_only, ..Peer::default() };
     let shown = url.uri().authority().map_or("", |authority| authority.as_str()).to_string();
+    let pins = if is_control { roots.pins } else { Vec::new() };
     let task = Task { url, ca_pem: roots.ca_pem, peer, tls: roots.tls };
     match errand::run(look::ROLE, &task, look::BOUND) {
-        Ok(found) => tell(&shown, found),
+        Ok(found) => tell(&shown, found, &pins),
         Err(e) => {
             complain(&format!("{shown}: {e}"));
             Exit::Os
@@ -54,7 +55,8 @@ fn endpoint(url: &HttpUrl) -> (Option<String>, u16) {
     (uri.host().map(str::to_ascii_lowercase), uri.port_u16().unwrap_or(443))
 }
 
-fn tell(shown: &str, found: Found) -> Exit {
+/// `pins` are those that the configuration asks of this host.
+fn tell(shown: &str, found: Found, pins: &[Digest]) -> Exit {
     match (found.sight, found.failed) {
         (Some(Sight::Verified(path)), failed) => {
             say(&verified(shown, &path));
@@ -62,7 +64,12 @@ fn tell(shown: &str, found: Found) -> Exit {
             if let Some(why) = failed {
                 complain(&format!("{shown}: its certificate is in order, but then: {}", plain(&why)));
             }
-            Exit::Ok
+            let fits = path.iter().filter_map(|link| link.pin).any(|pin| pins.contains(&pin));
+            if pins.is_empty() || fits {
+                return Exit::Ok;
+            }
+            complain(&format!("{shown}: none of these keys is one of control_plane.pins"));
+            Exit::Protocol
         }
         (Some(Sight::Unverified { presented, why }), _) => {
             say(&unverified(shown, &presented, &why));

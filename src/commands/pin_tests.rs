@@ -26,7 +26,7 @@ fn nothing_that_is_unverified_can_be_pasted() {
         subject: "CN=x".into(),
         issuer: Some("CN=y".into()),
         validity: None,
-        pin: Some(config::peer::Digest::new([1; 32])),
+        pin: Some(Digest::new([1; 32])),
     };
     let text = unverified("h", &[link.clone(), link.clone()], "why");
     assert!(text.lines().all(|line| line.starts_with('#')), "{text}");

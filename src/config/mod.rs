@@ -48,6 +48,8 @@ pub struct Roots {
     pub bundle_only: bool,
     /// The `tls` section.
     pub tls: peer::Tls,
+    /// `control_plane.pins`.
+    pub pins: Vec<peer::Digest>,
     /// Where the control plane is.
     pub control: Option<types::HttpUrl>,
 }

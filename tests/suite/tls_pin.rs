@@ -150,9 +150,15 @@ async fn pin_takes_its_roots_from_the_profile_and_needs_nothing_else_of_it() {
         std::fs::write(&path, format!("ca_bundle: {root:?}\ncontrol_plane: {{{control}}}\n")).unwrap();
         path.display().to_string()
     };
-    let only = format!("base_url: \"{}\", ca_bundle_only: true, pins: ['{}']", peer.url(), nobody());
-    for control in ["", &only] {
-        let ran = look(&peer.addr.to_string(), &["--config", &profile(control)]).await;
-        assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let only = format!("base_url: \"{}\", ca_bundle_only: true", peer.url());
+    let pinned = |pin: String| format!("{only}, pins: ['{}', '{pin}']", nobody());
+    let other = pin(Ca::new().server().spki());
+    for (control, code) in
+        [(String::new(), 0), (only.clone(), 0), (pinned(pin(&ca.spki())), 0), (pinned(other), 76)]
+    {
+        let ran = look(&peer.addr.to_string(), &["--config", &profile(&control)]).await;
+        assert_eq!(ran.code, Some(code), "{}", ran.err);
+        assert!(ran.out.contains("pins:"), "what could be pinned instead is shown");
+        assert_eq!(ran.err.contains("none of these keys is one of control_plane.pins"), code == 76);
     }
 }

@@ -56,7 +56,8 @@ pub fn roots(mut sources: Sources<'_>) -> Result<Roots, Vec<Problem>> {
     let s = &mut sources;
     let ca_pem = tls::ca_bundle(s);
     let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
-    let roots = Roots { ca_pem, bundle_only, tls: tls::tls(s), control: control::origin(s) };
+    let (tls, pins, control) = (tls::tls(s), tls::control_pins(s), control::origin(s));
+    let roots = Roots { ca_pem, bundle_only, tls, pins, control };
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 

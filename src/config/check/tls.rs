@@ -53,10 +53,7 @@ pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
 pub fn control(s: &mut Sources<'_>, origin: Option<&HttpUrl>, bundle: bool) -> Peer {
     let fingerprint = fingerprint(s);
     let identity = identity(s, [&keys::CONTROL_CLIENT_CERT, &keys::CONTROL_CLIENT_KEY], fingerprint);
-    let single = s.truth(&keys::CONTROL_SINGLE_PIN, false);
-    let listed = s.node(&keys::CONTROL_PINS).map(|(place, _)| place);
-    let given = s.many(&keys::CONTROL_PINS, &[]);
-    let pins = listed.zip(given).map(|(place, given)| pins(s, &place, &given, single)).unwrap_or_default();
+    let pins = control_pins(s);
     let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
     if bundle_only && !bundle && s.one_filled(&keys::CA_BUNDLE).is_none() {
         let place = place_of(s, &keys::CONTROL_BUNDLE_ONLY);
@@ -72,6 +69,14 @@ pub fn control(s: &mut Sources<'_>, origin: Option<&HttpUrl>, bundle: bool) -> P
         }
     }
     Peer { identity, pins, ca_pem: None, bundle_only, server_name: None }
+}
+
+/// The keys of which the control plane must have one.
+pub fn control_pins(s: &mut Sources<'_>) -> Vec<Digest> {
+    let single = s.truth(&keys::CONTROL_SINGLE_PIN, false);
+    let listed = s.node(&keys::CONTROL_PINS).map(|(place, _)| place);
+    let given = s.many(&keys::CONTROL_PINS, &[]);
+    listed.zip(given).map(|(place, given)| pins(s, &place, &given, single)).unwrap_or_default()
 }
 
 fn place_of(s: &Sources<'_>, key: &Key) -> Place {
