@@ -44,7 +44,7 @@ struct Top {
 enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
-    Pin(PinFlags),
+    Pin(PinCommand),
     Version(VersionCommand),
 }
 
@@ -52,6 +52,15 @@ enum Sub {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version")]
 struct VersionCommand {}
+
+/// show the keys of a host that can be pinned; takes the flags of run too
+#[derive(FromArgs)]
+#[argh(subcommand, name = "pin", usage = "<host[:port]> [flags]")]
+struct PinCommand {
+    /// the host, with a port when it is not 443
+    #[argh(positional, arg_name = "host[:port]")]
+    target: String,
+}
 
 /// look at the configuration
 #[derive(FromArgs)]
@@ -97,24 +106,6 @@ macro_rules! flags {
         #[argh(subcommand, name = "check", usage = "[flags]")]
         struct CheckFlags {
             $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
-        }
-
-        /// show the keys of a host that can be pinned
-        #[derive(FromArgs)]
-        #[argh(subcommand, name = "pin", usage = "<host[:port]> [flags]")]
-        struct PinFlags {
-            /// the host, with a port when it is not 443
-            #[argh(positional, arg_name = "host[:port]")]
-            target: String,
-            $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
-        }
-
-        impl PinFlags {
-            fn parts(self) -> (String, Flags) {
-                let mut flags = Flags::default();
-                $(for value in self.$field { flags.add(keys::$key.flag, value); })*
-                (self.target, flags)
-            }
         }
 
         impl From<RunFlags> for Flags {
@@ -257,10 +248,29 @@ pub fn parse(arguments: &[String]) -> Cli {
     };
     let (command, flags) = arguments.split_at(start.min(arguments.len()));
     match argv::normalise(flags) {
+        Ok(flags) if words.first() == Some(&"pin") => pin(&flags),
         Ok(flags) => top(&command.iter().chain(&flags).map(String::as_str).collect::<Vec<_>>()),
         Err(error) => {
             Cli::Usage(format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
         }
+    }
+}
+
+/// `pin` has a word of its own; the flags are those of `run`, which is asked to read them.
+fn pin(arguments: &[String]) -> Cli {
+    let (mut own, mut flags) = (vec!["pin"], vec!["run"]);
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        if word.starts_with("--") && word != "--help" {
+            flags.push(word);
+            flags.extend(rest.next());
+        } else {
+            own.push(word);
+        }
+    }
+    match (top(&own), top(&flags)) {
+        (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
+        (Cli::Pin(..), other) | (other, _) => other,
     }
 }
 
@@ -270,10 +280,7 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { version: true, .. }) => version(),
         Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
-        Ok(Top { command: Some(Sub::Pin(flags)), .. }) => {
-            let (target, flags) = flags.parts();
-            Cli::Pin(target, flags)
-        }
+        Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
         Ok(Top {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..
         }) => Cli::ConfigCheck(flags.into()),
