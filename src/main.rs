@@ -18,6 +18,5 @@ fn main() -> ExitCode {
         drop(writeln!(std::io::stderr(), "an argument is not UTF-8"));
         return Exit::Usage.into();
     };
-    // A snapshot: nothing below reads the environment again.
-    commands::dispatch(&arguments, &sys::env::snapshot()).into()
+    commands::dispatch(&arguments, sys::env::take).into()
 }

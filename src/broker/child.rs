@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use super::relay::{Bounds, Relay};
 use super::spawn::{Launched, Process};
 use crate::ipc::msg::Era;
+use crate::ipc::order::MAX_REPORT;
 use crate::log::{Log, Value};
 use crate::sys::process::Kill;
-use crate::sys::{fds, poll};
+use crate::sys::{message, poll};
 
 /// How long launch may take to become the server.
 pub const START_LIMIT: Duration = Duration::from_secs(10);
@@ -121,11 +122,14 @@ impl Child {
     /// Why it could not become the server. It ends by itself.
     pub fn settle(&mut self) -> io::Result<Option<Pipes>> {
         let Phase::Launching { status, .. } = &self.phase else { return Ok(None) };
-        let mut errno = [0; 4];
-        let result = match fds::read(status, &mut errno) {
+        let mut report = [0; MAX_REPORT];
+        let result = match message::recv(status, &mut report) {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Ok(0) => Ok(()),
-            Ok(_) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
+            Ok(end) if end.len == 0 => Ok(()),
+            Ok(said) => Err(io::Error::other(
+                String::from_utf8_lossy(report.get(..said.len).unwrap_or_default()).into_owned(),
+            )),
+            // An order that was never read: launch died before.
             Err(e) => Err(e),
         };
         let next = if result.is_ok() { Phase::Running } else { Phase::Void };

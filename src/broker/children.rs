@@ -54,6 +54,7 @@ struct Plan {
 #[derive(Debug)]
 pub struct Children {
     images: Images,
+    require: u8,
     commands: Vec<Command>,
     budgets: Vec<Budget>,
     generations: Vec<u32>,
@@ -65,10 +66,10 @@ pub struct Children {
 impl Children {
     /// None yet. Commands are counted in one byte; the configuration sees to that.
     #[must_use]
-    pub fn new(images: Images, commands: Vec<Command>, restart: &Restart, log: Log) -> Self {
+    pub fn new(images: Images, require: u8, commands: Vec<Command>, restart: &Restart, log: Log) -> Self {
         let budgets = commands.iter().map(|_| Budget::new(restart)).collect();
         let generations = vec![0; commands.len()];
-        Self { images, commands, budgets, generations, live: Vec::new(), planned: Vec::new(), log }
+        Self { images, require, commands, budgets, generations, live: Vec::new(), planned: Vec::new(), log }
     }
 
     /// Starts one child of each command and waits until all of them run.
@@ -168,7 +169,6 @@ impl Children {
     }
 
     /// The processes there are.
-    #[cfg(test)]
     pub fn pids(&self) -> impl Iterator<Item = u32> {
         self.live.iter().map(|c| c.process.pid())
     }
@@ -263,7 +263,7 @@ impl Children {
         };
         *generation = generation.saturating_add(1);
         let id = Id { index, generation: *generation };
-        let launched = self.images.launch(command)?;
+        let launched = self.images.launch(command, self.require)?;
         self.live.push(Child::new(id, era, launched, command.channel.as_str(), now));
         Ok(id)
     }

@@ -5,36 +5,54 @@
 //! set of messages (`ipc::msg`), and what is not legal in them ends the worker (`permit`).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Instant;
 
 use aws_lc_rs::rand;
 
-use crate::config::types::Config;
+use crate::config::types::{Config, Kept};
+use crate::confine::kernel::{Abi, Failed, Kernel};
+use crate::confine::{self, Fenced, Sealed, Single, Unprivileged};
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
-use crate::log::Log;
-use crate::sys::process;
+use crate::log::{Level, Log};
 use crate::sys::signals::Signals;
+use crate::sys::{self, process};
 
 use notify::Notify;
+use scratch::Scratch;
 use service::Broker;
 use spawn::Images;
 
 pub mod budget;
 pub mod child;
 pub mod children;
+mod domain;
 pub mod errand;
+mod lives;
 pub mod notify;
 pub mod permit;
 pub mod relay;
+mod resolver;
+mod scratch;
 mod service;
 pub mod spawn;
+mod strays;
 pub mod supervise;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
-/// Serves until a signal ends it. `env` is the snapshot of the environment that was taken at the start.
+/// Serves until a signal ends it. `env` is the environment that was taken at the start; `kernel` meets the floor of
+/// the configuration, as `abi` proves.
 #[must_use]
-pub fn run(config: Config, env: &BTreeMap<String, String>, log: Log) -> Exit {
+pub fn run(
+    mut config: Config,
+    env: BTreeMap<String, String>,
+    images: Images,
+    (kernel, abi): (Kernel, Abi),
+    log: Log,
+) -> Exit {
     let mut random = [0; 16];
     if rand::fill(&mut random).is_err() {
         log.error("broker", "no random numbers", &[]);
@@ -43,20 +61,80 @@ pub fn run(config: Config, env: &BTreeMap<String, String>, log: Log) -> Exit {
     let instance_id = hex(&random);
     let tunnel_id = config.worker.control.tunnel_id.clone();
     let log = log.always(vec![("client_instance_id", instance_id.clone()), ("tunnel_id", tunnel_id)]);
+    report(&config, &kernel, &log);
+    let failed = |what: &'static str, error: &dyn std::fmt::Display| {
+        log.error("broker", what, &[("error", error.to_string().into())]);
+        Exit::Os
+    };
+    let prepared = process::harden().and_then(|()| process::adopt_orphans()).and_then(|()| Signals::block());
+    let signals = match prepared {
+        Ok(signals) => signals,
+        Err(e) => return failed("the system refuses what every start needs", &e),
+    };
+    // INVARIANT: what needs the rights that the next steps take away has happened above them: the socket to the
+    // service manager may be an abstract one, and the directories are made for the user that we become.
+    let notify = Notify::new(&env, Instant::now());
+    let name = instance_id.get(..16).unwrap_or_default();
+    let base = env.get("TMPDIR").map(String::as_str);
+    let scratch = match Scratch::make(base, name, config.confinement.identity, &mut config.commands) {
+        Ok(scratch) => scratch,
+        Err(e) => return failed("the temporary directories of mcp servers cannot be made", &e),
+    };
+    sys::env::wipe(env);
+    let exit = match confine(&config, abi, scratch.as_ref()) {
+        Ok(sealed) => {
+            log.info("confinement", "broker confined", &facts(&sealed));
+            Broker::new(&sealed, config, instance_id, images, signals, notify, log.clone()).serve()
+        }
+        Err(e) => failed("confinement failed", &e),
+    };
+    if let Some(Err(e)) = scratch.map(|s| s.remove()) {
+        let fields = [("error", e.to_string().into())];
+        log.warn("broker", "the temporary directories of mcp servers cannot be removed", &fields);
+    }
+    exit
+}
+
+/// Everything that is taken away, in the order in which it can be.
+fn confine(config: &Config, abi: Abi, scratch: Option<&Scratch>) -> Result<Sealed, Failed> {
+    let single = Single::assert()?;
+    let unprivileged = Unprivileged::become_(single, config.confinement.identity)?;
+    // A change of user may have made the process open to its user again.
+    process::harden()
+        .map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
+    let fenced = Fenced::enter(unprivileged, abi, &domain::grants(config, scratch))?;
+    confine::broker(fenced)
+}
+
+fn facts(sealed: &Sealed) -> [(&'static str, crate::log::Value<'static>); 2] {
+    let facts = sealed.facts();
+    [("landlock_abi", facts.landlock.into()), ("seccomp_filters", facts.filters.into())]
+}
+
+/// What the operator should know from the start.
+fn report(config: &Config, kernel: &Kernel, log: &Log) {
     for warning in &config.warnings {
         log.warn("config", "configuration warning", &[("warning", warning.into())]);
     }
-    let signals = match process::harden().and_then(|()| Signals::block()) {
-        Ok(signals) => signals,
-        Err(e) => {
-            log.error(
-                "broker",
-                "the system refuses what every start needs",
-                &[("error", e.to_string().into())],
-            );
-            return Exit::Os;
+    if let Some(caveat) = kernel.caveat() {
+        log.warn("confinement", "the kernel enforces less than usual", &[("what", caveat.into())]);
+    }
+    if !config.worker.secrets().all(Kept::is_locked) {
+        let fields = [("remedy", "raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the unit)".into())];
+        log.warn("confinement", "secrets are not locked in memory", &fields);
+    }
+    for command in &config.commands {
+        for withheld in &command.withheld {
+            let fields =
+                [("channel", command.channel.as_str().into()), ("what", (&withheld.sentence).into())];
+            match withheld.level {
+                Level::Warn | Level::Error => {
+                    log.warn("confinement", "withheld from the mcp server", &fields)
+                }
+                Level::Info | Level::Debug => {
+                    log.info("confinement", "withheld from the mcp server", &fields)
+                }
+            }
         }
-    };
-    let notify = Notify::new(env, Instant::now());
-    Broker::new(config, instance_id, Images::default(), signals, notify, log).serve()
+    }
 }

@@ -33,8 +33,13 @@ enum State {
 pub enum Step {
     /// Nothing.
     Nothing,
-    /// The worker serves.
-    Ready,
+    /// The worker is confined and may serve.
+    Ready {
+        /// The Landlock ABI it says is enforced.
+        landlock: u8,
+        /// The seccomp programs it says are in force.
+        filters: u8,
+    },
     /// Tell the worker.
     Verdict {
         /// Which call.
@@ -207,18 +212,18 @@ impl Permit {
     /// When it is not legal; the worker must be killed and nothing more of it be accepted.
     pub fn accept(&mut self, message: FromWorker, window: &mut Window, now: Instant) -> Result<Step, Breach> {
         match (&message, self.state) {
-            (FromWorker::Ready {}, State::Starting) => {
+            (FromWorker::Ready { landlock, filters }, State::Starting) => {
                 self.state = if self.drain { State::Draining } else { State::Serving };
-                return Ok(Step::Ready);
+                return Ok(Step::Ready { landlock: *landlock, filters: *filters });
             }
             (_, State::Starting | State::Gone) => return Err(Breach::OutOfState(name(&message))),
-            (FromWorker::Ready {}, _) | (FromWorker::Drained { .. }, State::Serving) => {
+            (FromWorker::Ready { .. }, _) | (FromWorker::Drained { .. }, State::Serving) => {
                 return Err(Breach::OutOfState(name(&message)));
             }
             (_, State::Serving | State::Draining) => {}
         }
         match message {
-            FromWorker::Ready {} => Err(Breach::OutOfState("ready")),
+            FromWorker::Ready { .. } => Err(Breach::OutOfState("ready")),
             FromWorker::Ask(ask) => self.ask(ask, window, now),
             FromWorker::Done { call, outcome } => {
                 let held = self.held.remove(&call).ok_or(Breach::UnknownCall(call))?;
@@ -283,7 +288,7 @@ impl Permit {
 
 fn name(message: &FromWorker) -> &'static str {
     match message {
-        FromWorker::Ready {} => "ready",
+        FromWorker::Ready { .. } => "ready",
         FromWorker::Ask(_) => "ask",
         FromWorker::Done { .. } => "done",
         FromWorker::PollOk {} => "poll_ok",

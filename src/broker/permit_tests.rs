@@ -1,6 +1,8 @@
 use super::*;
 use crate::ipc::msg::Outcome;
 
+const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
+
 fn ask(call: u64, id: &str) -> Ask {
     Ask {
         call,
@@ -27,7 +29,7 @@ impl Worker {
 
     fn serving() -> Self {
         let mut worker = Self::new();
-        assert_eq!(worker.says(FromWorker::Ready {}), Ok(Step::Ready));
+        assert_eq!(worker.says(READY), Ok(Step::Ready { landlock: 7, filters: 3 }));
         worker
     }
 
@@ -78,14 +80,14 @@ fn nothing_is_legal_before_ready_or_after_drained() {
         w.permit.drain();
         w.says(FromWorker::Drained { unfinished: 0 }).unwrap();
         assert!(matches!(w.says(message.clone()), Err(Breach::OutOfState(_))), "{message:?}");
-        assert!(matches!(w.says(FromWorker::Ready {}), Err(Breach::OutOfState(_))));
+        assert!(matches!(w.says(READY), Err(Breach::OutOfState(_))));
     }
 }
 
 #[test]
 fn ready_comes_once_and_drained_only_when_asked_for() {
     let mut w = Worker::serving();
-    assert_eq!(w.says(FromWorker::Ready {}), Err(Breach::OutOfState("ready")));
+    assert_eq!(w.says(READY), Err(Breach::OutOfState("ready")));
     assert_eq!(w.says(FromWorker::Drained { unfinished: 0 }), Err(Breach::OutOfState("drained")));
     w.permit.drain();
     assert_eq!(w.says(FromWorker::Ask(ask(1, "late"))), verdict(1, Verdict::Permit));
@@ -96,7 +98,7 @@ fn ready_comes_once_and_drained_only_when_asked_for() {
 fn a_worker_told_to_drain_before_it_was_ready_drains_when_it_is() {
     let mut w = Worker::new();
     w.permit.drain();
-    assert_eq!(w.says(FromWorker::Ready {}), Ok(Step::Ready));
+    assert_eq!(w.says(READY), Ok(Step::Ready { landlock: 7, filters: 3 }));
     assert_eq!(w.says(FromWorker::Drained { unfinished: 0 }), Ok(Step::Drained { unfinished: 0 }));
 }
 
@@ -181,7 +183,7 @@ fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     let mut w = Worker::new();
     let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), w.now)).into();
     w.window.abandon("a", w.now);
-    w.says(FromWorker::Ready {}).unwrap();
+    w.says(READY).unwrap();
     let [a, b] = told.as_slice() else { panic!() };
     assert_ne!(a.call, b.call);
     assert_eq!(w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered }), Ok(Step::Nothing));

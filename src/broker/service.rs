@@ -4,26 +4,25 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::time::Instant;
 
 use crate::config::types::Config;
+use crate::confine::Sealed;
 use crate::exit::Exit;
 use crate::log::Log;
 use crate::sys::poll::{self, Interest, Ready};
 use crate::sys::signals::{Signal, Signals};
 
 use super::budget::Budget;
-use super::child::{Id, Part, how_ended};
+use super::child::{Id, Part};
 use super::children::{Children, Notice};
 use super::notify::Notify;
 use super::permit::{Held, Step};
+use super::resolver::Resolver;
 use super::spawn::Images;
-use super::supervise::{self, Worker};
+use super::strays;
+use super::supervise::Worker;
 use super::window::Window;
-
-/// The signal of a seccomp filter that kills.
-const SIGSYS: i32 = 31;
 
 /// What a ready descriptor means.
 #[derive(Clone, Copy, Debug)]
@@ -37,30 +36,34 @@ enum Token {
 
 /// The whole state of a service.
 pub struct Broker {
-    config: Config,
-    instance_id: String,
-    images: Images,
-    signals: Signals,
-    notify: Notify,
-    log: Log,
-    window: Window,
-    worker: Option<Worker>,
-    worker_budget: Budget,
+    pub(super) config: Config,
+    pub(super) instance_id: String,
+    pub(super) images: Images,
+    pub(super) signals: Signals,
+    pub(super) notify: Notify,
+    pub(super) log: Log,
+    pub(super) window: Window,
+    pub(super) worker: Option<Worker>,
+    pub(super) worker_budget: Budget,
     /// When the next worker is started, while there is none.
-    restart_at: Option<Instant>,
+    pub(super) restart_at: Option<Instant>,
     /// What the next worker has to answer with a failure.
-    orphans: Vec<Held>,
-    children: Children,
+    pub(super) orphans: Vec<Held>,
+    pub(super) children: Children,
     /// For the worker, as soon as there is one.
-    notices: Vec<Notice>,
-    started: bool,
+    pub(super) notices: Vec<Notice>,
+    pub(super) resolver: Resolver,
+    /// The worker was told to end for another to take its place.
+    pub(super) retiring: bool,
+    pub(super) started: bool,
     /// Set when the service stops: the code to end with.
-    stopping: Option<Exit>,
+    pub(super) stopping: Option<Exit>,
 }
 
 impl Broker {
-    /// Nothing is started yet.
+    /// Nothing is started yet; what will be is confined, because this process is.
     pub fn new(
+        _: &Sealed,
         config: Config,
         instance_id: String,
         images: Images,
@@ -68,7 +71,13 @@ impl Broker {
         notify: Notify,
         log: Log,
     ) -> Self {
-        let children = Children::new(images.clone(), config.commands.clone(), &config.restart, log.clone());
+        let children = Children::new(
+            images.clone(),
+            config.confinement.require,
+            config.commands.clone(),
+            &config.restart,
+            log.clone(),
+        );
         Self {
             worker_budget: Budget::new(&config.restart),
             children,
@@ -83,6 +92,8 @@ impl Broker {
             restart_at: None,
             orphans: Vec::new(),
             notices: Vec::new(),
+            resolver: Resolver::new(Instant::now()),
+            retiring: false,
             started: false,
             stopping: None,
         }
@@ -126,6 +137,7 @@ impl Broker {
             && self.worker.is_none()
             && self.children.is_empty()
         {
+            strays::sweep_all(&self.log);
             self.log.info("broker", "stopped", &[("exit_code", exit.code().into())]);
             return Ok(Some(exit));
         }
@@ -155,12 +167,21 @@ impl Broker {
             }
         }
         self.children.tick(now, &mut self.notices);
+        if self.resolver.replaced(now) && self.stopping.is_none() && !self.retiring {
+            self.log.info("broker", "the files of the resolver were replaced; so is the worker", &[]);
+            if let Some(worker) = &mut self.worker {
+                self.retiring = true;
+                worker.drain(&self.config.stop, None, now, &self.log);
+            }
+        }
     }
 
     fn send(&mut self, now: Instant) {
         let Some(worker) = &mut self.worker else { return };
-        for notice in self.notices.drain(..) {
-            worker.tell(notice, &self.log);
+        if worker.is_ready() {
+            for notice in self.notices.drain(..) {
+                worker.tell(notice, &self.log);
+            }
         }
         worker.flush(now);
     }
@@ -172,7 +193,12 @@ impl Broker {
             tokens.push(token);
             interests.push(interest);
         };
-        let mut deadlines = vec![self.notify.deadline(), self.restart_at, self.children.deadline()];
+        let mut deadlines = vec![
+            self.notify.deadline(),
+            self.restart_at,
+            self.children.deadline(),
+            Some(self.resolver.deadline()),
+        ];
         if let Some(worker) = &self.worker {
             if let Some((socket, full)) = worker.socket() {
                 add(Token::Socket, Interest::read(socket).or_write(full));
@@ -205,8 +231,8 @@ impl Broker {
                                 &[],
                             );
                         }
-                        // Ends of processes are seen through their own descriptors.
-                        Signal::Child => {}
+                        // Ends of our own processes are seen through their own descriptors.
+                        Signal::Child => _ = strays::sweep(&self.own_pids(), &self.log),
                     }
                 }
             }
@@ -234,7 +260,9 @@ impl Broker {
         for step in steps {
             match step {
                 Step::Nothing | Step::Verdict { .. } => {}
-                Step::Ready => {
+                Step::Ready { landlock, filters } => {
+                    let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
+                    self.log.info("confinement", "worker confined", &fields);
                     if !std::mem::replace(&mut self.started, true) {
                         self.log.info("broker", "🟢 tunnel-client started", &[]);
                     }
@@ -255,75 +283,26 @@ impl Broker {
         more
     }
 
-    fn start_worker(&mut self, now: Instant) -> io::Result<()> {
-        let worker = Worker::start(&self.images, &self.config.worker, &self.instance_id, &self.orphans, now)?;
-        self.orphans = Vec::new();
-        self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
-        self.worker = Some(worker);
-        Ok(())
-    }
-
-    fn plan_worker(&mut self, now: Instant) {
-        let pause = self.worker_budget.next(now);
-        self.restart_at = Some(now + pause.wait);
-        let fields = [("retry_in_ms", pause.wait.as_millis().into())];
-        if pause.spent {
-            self.log.error("broker", "the worker dies again and again; it is started slowly", &fields);
-        } else {
-            self.log.info("broker", "the worker will be replaced", &fields);
-        }
-    }
-
-    /// Takes the worker's status and decides what follows.
-    fn bury_worker(&mut self, now: Instant) {
-        let Some(status) = self.worker.as_mut().and_then(|w| w.process.reap()) else { return };
-        let Some(mut worker) = self.worker.take() else { return };
-        worker.stderr.close(&self.log, now);
-        self.notices.clear();
-        let mut fields = vec![how_ended(status), ("calls_held", worker.held().len().into())];
-        if worker.held().len() > 0 {
-            fields.push(("request_ids", supervise::some_ids(&worker).into()));
-        }
-        if worker.is_drained() && status.success() {
-            self.log.info("broker", "worker ended", &fields);
-        } else {
-            self.log.error("broker", "worker died", &fields);
-        }
-        for held in worker.held() {
-            self.window.abandon(held.request_id(), now);
-        }
-        self.orphans = worker.into_orphans();
-        if status.signal() == Some(SIGSYS) {
-            self.log.error("broker", "the worker was killed by its own filter; it is not replaced", &[]);
-            self.begin_stop("stopped: the worker was killed by its own filter", Exit::Violation);
-        }
-        if self.stopping.is_some() {
-            self.children.stop_all(now);
-        } else {
-            self.notify.status("the worker died and is being replaced");
-            self.children.abandon(now);
-            self.plan_worker(now);
-        }
-    }
-
     /// The first stop signal: what is accepted is finished.
     fn stop(&mut self, now: Instant) {
         self.log.info("broker", "stopping", &[]);
         self.begin_stop("draining", Exit::Ok);
         match &mut self.worker {
-            Some(worker) => worker.drain(&self.config.stop, now, &self.log),
+            Some(worker) => {
+                worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log)
+            }
             None => self.children.stop_all(now),
         }
     }
 
-    fn begin_stop(&mut self, status: &str, exit: Exit) {
+    pub(super) fn begin_stop(&mut self, status: &str, exit: Exit) {
         self.stopping = Some(exit);
         self.restart_at = None;
         self.notify.stopping();
         self.notify.status(status);
     }
 
-    fn failed(&self, what: &'static str, error: &io::Error) {
+    pub(super) fn failed(&self, what: &'static str, error: &io::Error) {
         self.log.error("broker", what, &[("error", error.to_string().into())]);
     }
 
@@ -341,6 +320,10 @@ impl Broker {
             worker.kill();
         }
         self.children.kill_all();
+    }
+
+    fn own_pids(&self) -> Vec<u32> {
+        self.worker.iter().map(|w| w.process.pid()).chain(self.children.pids()).collect()
     }
 }
 

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::broker::testing::{images, shell};
+use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation};
 use crate::config::types::{
-    Binding, Channel, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop,
-    Transport, Worker as WorkerConfig,
+    Binding, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop, Transport,
+    Worker as WorkerConfig,
 };
 use crate::ipc::channel::{Channel as Socket, Received};
 use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, ToWorker};
@@ -17,25 +19,7 @@ use crate::sys::{memfd, message, process};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// This binary in the roles of ours.
-pub fn images() -> Images {
-    let role = |test: &str| [test, "--exact", "--nocapture", "--"].iter().map(Into::into).collect();
-    Images {
-        program: std::env::current_exe().unwrap(),
-        worker: role("broker::service::tests::as_worker"),
-        launch: role("launch::tests::as_launch"),
-    }
-}
-
-/// A stdio server of a few words of shell.
-pub fn shell(script: &str) -> Command {
-    Command {
-        channel: Channel::main(),
-        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
-        cwd: "/".into(),
-        env: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())]),
-    }
-}
+const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
 fn config(part: &str, commands: Vec<Command>) -> Config {
     let bindings = (0_u8..).zip(&commands).map(|(index, command)| Binding {
@@ -49,7 +33,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
             path_prefix: String::new(),
             tunnel_id: part.into(),
             organization: None,
-            api_key: Secret::new("key".into()),
+            api_key: Secret::new("key".into()).into(),
             extra_headers: vec![],
             poll_timeout: Duration::from_secs(25),
             poll_guardrail: Duration::from_secs(5),
@@ -68,6 +52,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         ca_pem: None,
         tls: Default::default(),
         log_level: Level::Debug,
+        require: DEFAULT_ABI,
     };
     Config {
         worker,
@@ -75,6 +60,8 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         log: LogConfig { level: Level::Debug, format: Format::Text, file: None },
         stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
+        confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
+        own_files: vec![],
         warnings: vec![],
     }
 }
@@ -95,7 +82,15 @@ impl House {
         let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
         let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), path.to_str().unwrap().to_string())]);
         let notify = Notify::new(&env, Instant::now());
-        let broker = Broker::new(config(part, commands), "0".repeat(32), images(), signals, notify, log);
+        let broker = Broker::new(
+            &Sealed::of_a_test(),
+            config(part, commands),
+            "0".repeat(32),
+            images(),
+            signals,
+            notify,
+            log,
+        );
         Self { broker, lines, _manager: (dir, manager) }
     }
 
@@ -208,7 +203,7 @@ impl Player {
     }
 
     fn play(mut self) {
-        self.says(FromWorker::Ready {});
+        self.says(READY);
         match self.part.as_str() {
             "garbage" => message::send(&self.raw, b"[{\"exec\":{\"path\":\"/bin/sh\"}}]", &[]).unwrap(),
             "descriptor" => {
@@ -453,10 +448,8 @@ fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
     let missing = Command { argv: vec!["/nonexistent/server".into()], ..shell("") };
     let mut house = House::new("echo", vec![shell("exec cat"), missing]);
     let error = house.broker.children.begin(Instant::now()).unwrap_err();
-    assert_eq!(
-        (error.program.as_str(), error.error.kind()),
-        ("/nonexistent/server", io::ErrorKind::NotFound)
-    );
+    assert_eq!(error.program, "/nonexistent/server");
+    assert!(error.error.to_string().starts_with("starting the program: No such file"), "{}", error.error);
     let cwd = Command { cwd: "/nonexistent".into(), ..shell("") };
     let mut house = House::new("echo", vec![cwd]);
     assert_eq!(
@@ -468,6 +461,8 @@ fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
 #[test]
 fn a_server_that_vanishes_later_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), open).unwrap();
     let link = dir.path().join("server");
     std::os::unix::fs::symlink("/bin/cat", &link).unwrap();
     let command = Command { argv: vec![link.to_str().unwrap().into()], ..shell("") };

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::config::types;
+use crate::ipc::order::Order;
 use crate::sys::process::{self, Kill};
-use crate::sys::{fds, pair, poll};
+use crate::sys::{fds, memfd, message, pair, poll};
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ pub struct Worker {
 pub struct Launched {
     /// The process.
     pub process: Process,
-    /// Ends without a byte when the server was started, else with the errno as four bytes; non-blocking.
+    /// Ends without a frame when the server was started, else says why not; non-blocking.
     pub status: OwnedFd,
     /// The end to write to.
     pub stdin: OwnedFd,
@@ -127,19 +128,23 @@ impl Images {
         Ok(Worker { process, socket: ours, stderr })
     }
 
-    /// Starts launch for a configured MCP server, with exactly its environment and working directory.
+    /// Starts launch for a configured MCP server, with exactly its environment and working directory, and below the
+    /// Landlock floor `require`.
     ///
     /// # Errors
     /// When the working directory cannot be entered or the kernel has no resources.
-    pub fn launch(&self, server: &types::Command) -> io::Result<Launched> {
+    pub fn launch(&self, server: &types::Command, require: u8) -> io::Result<Launched> {
         let (stdin_read, stdin) = fds::pipe()?;
         let (stdout, stdout_write) = fds::pipe()?;
-        let (status, status_write) = fds::pipe()?;
-        fds::set_nonblocking(&status)?;
-        let inherited = fds::inheritable(status_write.as_fd())?;
+        let (status, theirs) = pair::new()?;
+        let inherited = fds::inheritable(theirs.as_fd())?;
+        let order = Order { require, profile: server.profile.clone(), argv: server.argv.clone() };
+        let json = serde_json::to_vec(&order).map_err(io::Error::other)?;
+        // It waits in the socket until launch asks.
+        message::send(&status, json.len().to_string().as_bytes(), &[memfd::sealed(&json)?.as_fd()])?;
         let mut command = self.command(&self.launch);
-        command.arg("--status-fd").arg(inherited.as_raw_fd().to_string()).arg(server.channel.as_str());
-        command.arg("--").args(&server.argv).env_clear().envs(&server.env).current_dir(&server.cwd);
+        command.arg("--fd").arg(inherited.as_raw_fd().to_string()).arg(server.channel.as_str());
+        command.env_clear().envs(&server.env).current_dir(&server.cwd);
         command.stdin(stdin_read).stdout(stdout_write).stderr(Stdio::piped());
         let (process, stderr) = Process::start(&mut command)?;
         Ok(Launched { process, status, stdin, stdout, stderr })

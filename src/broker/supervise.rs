@@ -39,6 +39,8 @@ pub struct Worker {
     pub stderr: Relay,
     channel: Channel<ToWorker, FromWorker>,
     permit: Permit,
+    /// What it is told once it is confined.
+    after_ready: Vec<ToWorker>,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
     mute: bool,
@@ -70,16 +72,16 @@ impl Worker {
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
         let mut permit = Permit::new(channels, commands);
+        let mut after_ready = vec![ToWorker::Go {}];
         for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            let ask = permit.inherit(ask, now);
-            // A call that did not fit into a frame could not have come in one.
-            channel.queue(&ToWorker::Orphan(ask), Vec::new()).map_err(io::Error::other)?;
+            after_ready.push(ToWorker::Orphan(permit.inherit(ask, now)));
         }
         Ok(Self {
             process: started.process,
             stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
             channel,
             permit,
+            after_ready,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
@@ -96,6 +98,12 @@ impl Worker {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.limit.map(|(at, _)| at)
+    }
+
+    /// Whether it is confined and may be told more than its configuration.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.after_ready.is_empty()
     }
 
     /// Whether it said that nothing is left to do.
@@ -132,11 +140,12 @@ impl Worker {
         }
     }
 
-    /// Tells it to poll no more and to be done within the bound.
-    pub fn drain(&mut self, stop: &types::Stop, now: Instant, log: &Log) {
+    /// Tells it to poll no more and to be done within the bound. `poll_grace` is what the outstanding poll still gets;
+    /// without one it runs its course.
+    pub fn drain(&mut self, stop: &types::Stop, poll_grace: Option<Duration>, now: Instant, log: &Log) {
         self.permit.drain();
         self.limit = Some((now + stop.drain_timeout + END_LIMIT, "worker does not finish"));
-        let (poll_grace_ms, deadline_ms) = (Some(ms(stop.poll_grace)), ms(stop.drain_timeout));
+        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(stop.drain_timeout));
         self.say(&ToWorker::Drain { poll_grace_ms, deadline_ms }, Vec::new(), log);
     }
 
@@ -200,7 +209,7 @@ impl Worker {
                     self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
                 }
                 Ok(step) => {
-                    self.heed(&step, now);
+                    self.heed(&step, now, log);
                     steps.push(step);
                 }
             }
@@ -217,10 +226,13 @@ impl Worker {
     }
 
     /// What a step means for the worker itself.
-    fn heed(&mut self, step: &Step, now: Instant) {
+    fn heed(&mut self, step: &Step, now: Instant, log: &Log) {
         match step {
-            Step::Ready => {
+            Step::Ready { .. } => {
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
+                for message in std::mem::take(&mut self.after_ready) {
+                    self.say(&message, Vec::new(), log);
+                }
             }
             Step::Drained { .. } => {
                 self.drained = true;

@@ -80,15 +80,12 @@ enum ConfigSub {
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "launch")]
 pub struct Launch {
-    /// descriptor on which a failure to start is reported
+    /// socket on which the broker says what to become, and hears why that failed
     #[argh(option)]
-    pub status_fd: i32,
-    /// channel of the server, for messages
+    pub fd: i32,
+    /// channel of the server, for those who look at processes
     #[argh(positional)]
     pub channel: String,
-    /// program and arguments
-    #[argh(positional, greedy)]
-    pub argv: Vec<String>,
 }
 
 /// Subcommands with the same flags; the parser has no way to share them.
@@ -291,7 +288,6 @@ fn top(words: &[&str]) -> Cli {
 
 fn launch(words: &[&str]) -> Cli {
     match Launch::from_args(&["tunnelward", "launch"], words) {
-        Ok(launch) if launch.argv.is_empty() => Cli::Usage("launch needs a program".into()),
         Ok(launch) => Cli::Launch(launch),
         Err(early) => early_exit(early),
     }

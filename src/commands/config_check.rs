@@ -3,6 +3,7 @@
 use super::{complain, load, say};
 use crate::config::{Flags, Host};
 use crate::exit::Exit;
+use crate::log::Level;
 
 /// Prints problems and warnings to stderr and `ok` to stdout.
 pub fn config_check(flags: &Flags, host: Host<'_>) -> Exit {
@@ -10,6 +11,12 @@ pub fn config_check(flags: &Flags, host: Host<'_>) -> Exit {
         Ok(config) => {
             for warning in &config.warnings {
                 complain(&format!("warning: {warning}"));
+            }
+            for command in &config.commands {
+                for withheld in &command.withheld {
+                    let kind = if withheld.level == Level::Warn { "warning" } else { "note" };
+                    complain(&format!("{kind}: channel {}: {}", command.channel, withheld.sentence));
+                }
             }
             say("ok");
             Exit::Ok

@@ -9,6 +9,7 @@ mod run;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use crate::config::{self, Config, Flags, Host};
@@ -17,11 +18,18 @@ use crate::tls::Trust;
 use crate::{sys, worker};
 use cli::Cli;
 
-/// Does what the arguments (without the program's name) ask for.
+/// Does what the arguments (without the program's name) ask for. `take_env` takes the environment and leaves none.
 #[must_use]
-pub fn dispatch(arguments: &[String], env: &BTreeMap<String, String>) -> Exit {
-    let host = Host { env, root: rustix::process::geteuid().is_root() };
+pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>) -> Exit {
     let cli = cli::parse(arguments);
+    // The environment of launch is that of the server it becomes.
+    let env = if matches!(cli, Cli::Launch(_)) { BTreeMap::new() } else { take_env() };
+    let host = Host {
+        env: &env,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        etc: Path::new("/etc"),
+    };
     // Launch keeps one descriptor more, and sees to it itself.
     if !matches!(cli, Cli::Launch(_))
         && let Err(e) = sys::fds::sanitize()

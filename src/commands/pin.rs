@@ -8,6 +8,7 @@ use crate::broker::errand;
 use crate::config::peer::{Digest, Peer};
 use crate::config::types::HttpUrl;
 use crate::config::{self, Flags, Host};
+use crate::confine::kernel::Kernel;
 use crate::exit::Exit;
 use crate::tls::{Link, Sight};
 use crate::worker::look::{self, Found, Task};
@@ -25,11 +26,16 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
             return config::exit_for(&problems);
         }
     };
+    // The worker sees to it itself; here it is an end of its own.
+    if let Err(missing) = Kernel::probe().check(roots.require) {
+        complain(&missing.to_string());
+        return Exit::Unavailable;
+    }
     let is_control = roots.control.as_ref().is_some_and(|control| endpoint(control) == endpoint(&url));
     let peer = Peer { bundle_only: is_control && roots.bundle_only, ..Peer::default() };
     let shown = url.uri().authority().map_or("", |authority| authority.as_str()).to_string();
     let pins = if is_control { roots.pins } else { Vec::new() };
-    let task = Task { url, ca_pem: roots.ca_pem, peer, tls: roots.tls };
+    let task = Task { url, ca_pem: roots.ca_pem, peer, tls: roots.tls, require: roots.require };
     match errand::run(look::ROLE, &task, look::BOUND) {
         Ok(found) => tell(&shown, found, &pins),
         Err(e) => {

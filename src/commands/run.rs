@@ -1,20 +1,29 @@
 //! `run`, and the two hidden roles that it starts.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 
 use super::cli::Launch;
 use super::complain;
+use crate::broker::spawn::Images;
 use crate::config::Config;
 use crate::config::types;
+use crate::confine::kernel::Kernel;
 use crate::exit::Exit;
 use crate::log::Log;
 use crate::{broker, launch, sys, worker};
 
 /// Becomes the broker.
-pub fn run(config: Config, env: &BTreeMap<String, String>) -> Exit {
-    match open_log(&config.log, env) {
-        Ok(log) => broker::run(config, env, log),
+pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
+    let kernel = Kernel::probe();
+    let abi = match kernel.check(config.confinement.require) {
+        Ok(abi) => abi,
+        Err(missing) => {
+            complain(&missing.to_string());
+            return Exit::Unavailable;
+        }
+    };
+    match open_log(&config.log, &env) {
+        Ok(log) => broker::run(config, env, Images::default(), (kernel, abi), log),
         Err(text) => {
             complain(&text);
             Exit::CantCreate
@@ -29,7 +38,7 @@ pub fn worker() -> Exit {
 
 /// Becomes a stdio MCP server.
 pub fn launch(launch: Launch) -> Exit {
-    launch::run(launch.status_fd, launch.argv.into_iter().map(OsString::from).collect())
+    launch::run(launch.fd)
 }
 
 fn open_log(wanted: &types::Log, env: &BTreeMap<String, String>) -> Result<Log, String> {

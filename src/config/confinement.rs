@@ -4,9 +4,11 @@
 //! Pure data, made by `config::check` in the broker and used by `confine`. Nothing here opens a file.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::log::Level;
 
 /// The lowest Landlock ABI that `confinement.require` may name: below it there is no Landlock.
 pub const LOWEST_ABI: u8 = 1;
@@ -47,6 +49,15 @@ pub enum OnViolation {
     Restart,
 }
 
+/// One thing that a stdio MCP server does without, as a sentence with the line that grants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// A warning where it looks as if the server needed it, else a piece of information.
+    pub level: Level,
+    /// The sentence; it never contains the value of a variable.
+    pub sentence: String,
+}
+
 /// What a stdio MCP server may touch: the ruled default and what `mcp.commands[].confinement` adds to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,4 +74,13 @@ pub struct Profile {
     pub unix_sockets: bool,
     /// Processes and threads that it may add to those that exist on the machine when it starts.
     pub max_processes: u32,
+}
+
+impl Profile {
+    /// Whether a path without symbolic links may be read.
+    #[must_use]
+    pub fn covers(&self, path: &Path) -> bool {
+        let mut granted = self.read.iter().chain(&self.write).chain(&self.execute);
+        granted.any(|granted| path.starts_with(granted))
+    }
 }

@@ -153,6 +153,10 @@ keys! {
     RESTART_WINDOW: "restart.window", "", "", One, Used;
     RESTART_BACKOFF_MIN: "restart.backoff_min", "", "", One, Used;
     RESTART_BACKOFF_MAX: "restart.backoff_max", "", "", One, Used;
+    CONFINEMENT_REQUIRE: "confinement.require", "", "", One, Used;
+    CONFINEMENT_USER: "confinement.user", "", "", One, Used;
+    CONFINEMENT_GROUP: "confinement.group", "", "", One, Used;
+    CONFINEMENT_ON_VIOLATION: "confinement.on_violation", "", "", One, Used;
 }
 
 #[cfg(test)]

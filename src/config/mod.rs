@@ -1,16 +1,19 @@
 //! Configuration: read from file, environment and flags, checked once in the broker, then immutable.
 //!
 //! [`load`] is the way in. It runs in the broker (and in `config check`) before anything else is opened. It reads
-//! regular files of bounded size and nothing else: the environment comes in as a snapshot, no process is started,
-//! no name is looked up. What it returns cannot be wrong; what is wrong it reports all at once, without ever
-//! repeating the text of a secret.
+//! regular files of bounded size, lists directories of certificates, follows links, and does nothing else: the
+//! environment comes in as a snapshot, no process is started, no name is looked up but in `/etc/passwd` and
+//! `/etc/group`. What it returns cannot be wrong; what is wrong it reports all at once, without ever repeating the text
+//! of a secret.
 
+mod accounts;
 pub mod argv;
 mod check;
 pub mod confinement;
 mod duration;
 mod hdr;
 pub mod keys;
+mod own;
 pub mod peer;
 mod pem;
 mod problem;
@@ -18,13 +21,16 @@ mod profile;
 mod raw;
 mod read;
 mod reference;
+mod secret;
 mod shell;
 mod sources;
 mod tree;
 pub mod types;
 mod url;
+mod worker;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub use problem::{Problem, exit_for};
 pub use sources::Flags;
@@ -35,8 +41,20 @@ pub use types::Config;
 pub struct Host<'a> {
     /// A snapshot of the environment; variables that are not UTF-8 are left out.
     pub env: &'a BTreeMap<String, String>,
-    /// The effective user is root: profiles are looked for in `/etc/tunnelward`.
-    pub root: bool,
+    /// The effective user.
+    pub uid: u32,
+    /// The effective group.
+    pub gid: u32,
+    /// Where `passwd` and `group` are: `/etc`.
+    pub etc: &'a Path,
+}
+
+impl Host<'_> {
+    /// Whether we run as root: profiles are looked for in `/etc/tunnelward`, and we become somebody else.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.uid == 0
+    }
 }
 
 /// Whom the configuration believes, for commands that meet a peer and need nothing else of it.
@@ -48,6 +66,8 @@ pub struct Roots {
     pub bundle_only: bool,
     /// The `tls` section.
     pub tls: peer::Tls,
+    /// `confinement.require`.
+    pub require: u8,
     /// `control_plane.pins`.
     pub pins: Vec<peer::Digest>,
     /// Where the control plane is.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::types::Secret;
+use super::types::Kept;
 
 /// Of a pin and of a fingerprint, in front of the base64.
 const PREFIX: &str = "sha256/";
@@ -125,7 +125,7 @@ pub struct Identity {
     /// PEM: the certificate, then those between it and the root.
     pub certificate: String,
     /// PEM: one private key.
-    pub key: Secret,
+    pub key: Kept,
     /// What the operator expects the certificate to be.
     pub fingerprint: Option<Digest>,
 }

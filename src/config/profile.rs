@@ -87,7 +87,7 @@ fn profile(name: &str, place: &Place, directory: Option<&str>, host: Host<'_>) -
 fn directories(host: Host<'_>) -> Vec<PathBuf> {
     let absolute = |name: &str| host.env.get(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let user = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|h| h.join(".config")));
-    let own = if host.root {
+    let own = if host.is_root() {
         Some(PathBuf::from("/etc/tunnelward"))
     } else {
         user.as_ref().map(|u| u.join("tunnelward"))

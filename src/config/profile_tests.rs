@@ -12,7 +12,8 @@ fn chosen(flags: &[(&'static str, &str)], variables: &[(&str, &str)]) -> Result<
     for (name, value) in flags {
         given.add(name, (*value).into());
     }
-    select(&given, Host { env: &env, root: false }).map_err(|p| p.to_string())
+    select(&given, Host { env: &env, uid: 1000, gid: 1000, etc: Path::new("/etc") })
+        .map_err(|p| p.to_string())
 }
 
 #[test]
@@ -81,7 +82,7 @@ fn profiles_are_looked_for_in_order() {
 #[test]
 fn root_has_its_profiles_in_etc() {
     let env = env(&[("HOME", "/root")]);
-    let found = directories(Host { env: &env, root: true });
+    let found = directories(Host { env: &env, uid: 0, gid: 0, etc: Path::new("/etc") });
     assert_eq!(found, ["/etc/tunnelward", "/root/.config/tunnel-client"].map(PathBuf::from));
 }
 

@@ -51,6 +51,16 @@ impl std::error::Error for ReadError {}
 /// # Errors
 /// See [`ReadError`].
 pub fn text(path: &Path, max: u64) -> Result<Zeroizing<String>, ReadError> {
+    let bytes = bytes(path, max)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| ReadError::NotText)?;
+    Ok(Zeroizing::new(text.to_string()))
+}
+
+/// Reads a whole file of at most `max` bytes.
+///
+/// # Errors
+/// See [`ReadError`].
+pub fn bytes(path: &Path, max: u64) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     // NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -73,8 +83,7 @@ pub fn text(path: &Path, max: u64) -> Result<Zeroizing<String>, ReadError> {
     if bounded.limit() == 0 {
         return Err(ReadError::TooLarge(max));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| ReadError::NotText)?;
-    Ok(Zeroizing::new(text.to_string()))
+    Ok(bytes)
 }
 
 #[cfg(test)]

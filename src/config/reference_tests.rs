@@ -4,7 +4,7 @@ use super::*;
 
 fn resolve(text: &str, env: &[(&str, &str)]) -> Result<String, String> {
     let env: BTreeMap<String, String> = env.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    let host = Host { env: &env, root: false };
+    let host = Host { env: &env, uid: 1000, gid: 1000, etc: Path::new("/etc") };
     let place = Place::named("--x");
     Reference::parse(text, Spelling::AnyCase)
         .unwrap()

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::Host;
 use super::duration;
 use super::keys::Key;
+use super::own::OwnFiles;
 use super::problem::{Place, Problem, show};
 use super::raw::{self, File};
 use super::tree::{Node, Value};
@@ -85,12 +86,15 @@ pub struct Sources<'a> {
     pub problems: Vec<Problem>,
     /// What the log should say.
     pub warnings: Vec<String>,
+    /// What no MCP server may reach.
+    pub own: OwnFiles,
 }
 
 impl<'a> Sources<'a> {
     /// Before any check.
     pub fn new(flags: &'a Flags, host: Host<'a>, file: Option<File>, problems: Vec<Problem>) -> Self {
-        Self { flags, host, file, problems, warnings: Vec::new() }
+        let own = OwnFiles::of(file.as_ref(), host);
+        Self { flags, host, file, problems, warnings: Vec::new(), own }
     }
 
     /// The flag's last value.

@@ -8,34 +8,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::peer::{Peer, Tls};
-
-/// A text that must never reach a log, an error or an argument list. Wiped when dropped.
-#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(transparent)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// Takes ownership of the text; the caller must not keep a copy.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// The text itself, for the one place that sends it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
+use super::confinement::{Confinement, Profile, Withheld};
+use super::peer::Peer;
+pub use super::secret::{Kept, Secret};
+pub use super::worker::Worker;
 
 /// A canonical channel name: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +77,13 @@ impl HttpUrl {
     pub fn uri(&self) -> &http::Uri {
         &self.0
     }
+
+    /// The port that is connected to: the URL's own, or that of its scheme.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let default = if self.0.scheme() == Some(&http::uri::Scheme::HTTPS) { 443 } else { 80 };
+        self.0.port_u16().unwrap_or(default)
+    }
 }
 
 impl TryFrom<String> for HttpUrl {
@@ -142,28 +126,12 @@ pub struct Config {
     pub stop: Stop,
     /// Starting workers and children again.
     pub restart: Restart,
+    /// Whom the broker becomes, and what the kernel must be able to enforce.
+    pub confinement: Confinement,
+    /// The agent's own files and directories, which no MCP server may reach.
+    pub own_files: Vec<PathBuf>,
     /// What was accepted but deserves a word in the log, as ready-made sentences.
     pub warnings: Vec<String>,
-}
-
-/// The worker's part of the configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Worker {
-    /// The control plane.
-    pub control: Control,
-    /// The MCP bindings in the order of the file: HTTP servers first, then commands.
-    pub bindings: Vec<Binding>,
-    /// Behaviour of the MCP side.
-    pub mcp: Mcp,
-    /// Bounds on what peers may make the worker hold.
-    pub limits: Limits,
-    /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
-    pub ca_pem: Option<String>,
-    /// What holds for every TLS connection.
-    pub tls: Tls,
-    /// Lines below this level need not be sent to the broker.
-    pub log_level: crate::log::Level,
 }
 
 /// The control plane: where it is and how it is talked to (spec section 1).
@@ -179,9 +147,9 @@ pub struct Control {
     /// The value of `OpenAI-Organization`.
     pub organization: Option<String>,
     /// The bearer key.
-    pub api_key: Secret,
+    pub api_key: Kept,
     /// Operator headers, validated, none of them reserved. Values may be secret.
-    pub extra_headers: Vec<(String, Secret)>,
+    pub extra_headers: Vec<(String, Kept)>,
     /// How long a poll may wait at the control plane.
     pub poll_timeout: Duration,
     /// Added to `poll_timeout` for the deadline of every control-plane request (sum at most 10 minutes).
@@ -231,7 +199,7 @@ pub enum Transport {
 #[serde(deny_unknown_fields)]
 pub struct Mcp {
     /// Static headers for every request to a configured HTTP server; headers of the command win.
-    pub extra_headers: Vec<(String, Secret)>,
+    pub extra_headers: Vec<(String, Kept)>,
     /// Bound on one command from dispatch to terminal answer.
     pub connection_max_ttl: Duration,
     /// Commands in progress per channel.
@@ -274,6 +242,10 @@ pub struct Command {
     pub cwd: PathBuf,
     /// The whole environment of the child.
     pub env: BTreeMap<String, String>,
+    /// What it may touch.
+    pub profile: Profile,
+    /// What `tunnel-client` would have given it and this agent does not, for the log.
+    pub withheld: Vec<Withheld>,
 }
 
 impl std::fmt::Debug for Command {

@@ -82,7 +82,8 @@ fn deadlines_are_capped_at_ten_minutes() {
 #[test]
 fn the_start_is_logged_without_the_tunnel_or_the_key() {
     let mut config = worker("https://h:8443");
-    config.control.extra_headers = vec![("Accept".into(), crate::config::types::Secret::new("hush".into()))];
+    config.control.extra_headers =
+        vec![("Accept".into(), crate::config::types::Secret::new("hush".into()).into())];
     let (_, lines) = client_of(&config);
     assert_eq!(logged(&lines, "TunnelServiceClient created").len(), 1);
     assert!(logged(&lines, "control-plane route resolved")[0].contains("https://h:8443"));

@@ -6,8 +6,8 @@ fn text<'a>(map: &'a HeaderMap, name: &str) -> &'a str {
     map.get(name).unwrap_or_else(|| panic!("{name} is missing")).to_str().unwrap()
 }
 
-fn extra(name: &str, value: &str) -> (String, Secret) {
-    (name.to_owned(), Secret::new(value.to_owned()))
+fn extra(name: &str, value: &str) -> (String, crate::config::types::Kept) {
+    (name.to_owned(), Secret::new(value.to_owned()).into())
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
             path_prefix: String::new(),
             tunnel_id: format!("tunnel_{}", "a".repeat(32)),
             organization: None,
-            api_key: Secret::new("sk-secret".into()),
+            api_key: Secret::new("sk-secret".into()).into(),
             extra_headers: Vec::new(),
             poll_timeout: Duration::from_secs(30),
             poll_guardrail: Duration::from_secs(5),
@@ -52,6 +52,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         ca_pem: None,
         tls: Default::default(),
         log_level: crate::log::Level::Debug,
+        require: 1,
     }
 }
 

@@ -4,3 +4,4 @@ pub mod channel;
 pub mod digest;
 pub mod errand;
 pub mod msg;
+pub mod order;

@@ -88,8 +88,14 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum FromWorker {
-    /// The configuration was received and understood; once, first.
-    Ready {},
+    /// The configuration was understood and this process is confined; once, first. No byte of the network was read
+    /// or sent yet.
+    Ready {
+        /// The Landlock ABI whose rights are all refused but for the granted ones.
+        landlock: u8,
+        /// Seccomp programs in force, the broker's not counted.
+        filters: u8,
+    },
     /// Permission to forward.
     Ask(Ask),
     /// The end of a call that was permitted, or handed on by `Orphan`.
@@ -143,6 +149,8 @@ pub enum ToWorker {
         /// The client instance id: 32 lower-case hex digits, one per service process.
         instance_id: String,
     },
+    /// Answer to `Ready`: the network may be used now.
+    Go {},
     /// A call that a dead worker held: answer it with a failure, forward nothing, say when it is done.
     Orphan(Ask),
     /// Answer to `Ask`.

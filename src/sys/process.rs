@@ -75,6 +75,52 @@ pub fn kill_group(leader: u32, how: Kill) -> io::Result<()> {
     }
 }
 
+/// Descendants whose parents have died become children of this process, which can then end them and see them end.
+/// Kept across exec, not inherited by fork.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn adopt_orphans() -> io::Result<()> {
+    // Any process id turns it on.
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// The children of this process, which has one thread. Empty where the kernel does not tell (`CONFIG_PROC_CHILDREN`).
+#[must_use]
+pub fn children() -> Vec<u32> {
+    let pid = rustix::process::getpid().as_raw_nonzero();
+    let list = std::fs::read_to_string(format!("/proc/self/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Kills the child `pid` and takes its status if it has ended. For children that nothing else waits for.
+/// `true` when it is gone.
+///
+/// # Errors
+/// When there is no such child.
+pub fn kill_and_reap(pid: u32) -> io::Result<bool> {
+    let pid = to_pid(pid)?;
+    // A child is ours until it is waited for, so the number cannot belong to anyone else.
+    rustix::process::kill_process(pid, Signal::KILL)?;
+    Ok(rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG)?.is_some())
+}
+
+/// How many threads this process has.
+///
+/// # Errors
+/// When `/proc` is not mounted or closed to this process.
+pub fn threads() -> io::Result<usize> {
+    Ok(std::fs::read_dir("/proc/self/task")?.count())
+}
+
+/// No program that this process starts gains privileges by being started (`PR_SET_NO_NEW_PRIVS`).
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn no_new_privileges() -> io::Result<()> {
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
 fn to_pid(pid: u32) -> io::Result<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }

@@ -23,7 +23,7 @@ fn identity(key: &KeyPair) -> Identity {
     Identity {
         name: "control_plane.client_cert".into(),
         certificate: params.self_signed(key).unwrap().pem(),
-        key: Secret::new(key.serialize_pem()),
+        key: Secret::new(key.serialize_pem()).into(),
         fingerprint: None,
     }
 }
@@ -44,7 +44,7 @@ fn every_kind_of_key_is_taken_when_it_is_that_of_the_certificate() {
     }
     let own = identity(&KeyPair::generate().unwrap());
     let other = KeyPair::generate().unwrap();
-    let swapped = Identity { key: Secret::new(other.serialize_pem()), ..own.clone() };
+    let swapped = Identity { key: Secret::new(other.serialize_pem()).into(), ..own.clone() };
     assert_eq!(checked(&swapped, BEGIN), Err(Unusable::KeyOfAnother));
     // The chain in the wrong order: the certificate of the key must come first.
     let chain = format!("{}{}", identity(&other).certificate, own.certificate);
@@ -58,7 +58,7 @@ fn every_kind_of_key_is_taken_when_it_is_that_of_the_certificate() {
 fn what_is_no_key_or_certificate_is_told_apart() {
     let own = identity(&KeyPair::generate().unwrap());
     let block = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
-    let key = Identity { key: Secret::new(block("PRIVATE KEY")), ..own.clone() };
+    let key = Identity { key: Secret::new(block("PRIVATE KEY")).into(), ..own.clone() };
     assert_eq!(checked(&key, BEGIN), Err(Unusable::Key));
     let certificate = Identity { certificate: block("CERTIFICATE"), ..own.clone() };
     assert_eq!(checked(&certificate, BEGIN), Err(Unusable::Certificate));

@@ -3,7 +3,7 @@
 //! It speaks TLS with the peer until it knows whether it would believe it, and never a word more: no request is sent, no
 //! certificate of ours is presented.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,15 +11,20 @@ use zeroize::Zeroizing;
 
 use crate::config::peer::{Peer, Tls};
 use crate::config::types::HttpUrl;
+use crate::confine::kernel::Kernel;
+use crate::confine::{self, Sealed};
 use crate::exit::Exit;
-use crate::ipc::channel::AsyncChannel;
+use crate::ipc::channel::{AsyncChannel, Channel, Received};
 use crate::ipc::errand::{Errand, MAX_TASK};
 use crate::net::{self, Phase};
 use crate::sys;
+use crate::sys::poll::{self, Interest};
 use crate::tls::{Sight, Trust};
 
 /// The role's name on the command line.
 pub const ROLE: &str = "look";
+/// How long the task may take to come; it is sent right after the start.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// Bound on looking up the name and connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bound on the TLS handshake.
@@ -39,6 +44,8 @@ pub struct Task {
     pub peer: Peer,
     /// What holds for every TLS connection.
     pub tls: Tls,
+    /// The Landlock ABI below which it does not look.
+    pub require: u8,
 }
 
 /// What came of it.
@@ -57,19 +64,41 @@ pub struct Found {
 #[must_use]
 pub fn run() -> Exit {
     let Ok(socket) = sys::process::enter_worker() else { return Exit::Usage };
+    let Some(task) = receive(&socket) else { return Exit::Software };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Exit::Os;
     };
-    let answered = runtime.block_on(serve(socket));
+    let inside = runtime.enter();
+    let Ok(channel) = AsyncChannel::new(socket) else { return Exit::Os };
+    drop(inside);
+    let sealed = confine(&task);
+    let answered = runtime.block_on(async {
+        let found = match sealed {
+            Ok(sealed) => look(&sealed, &task).await,
+            Err(why) => Found { sight: None, failed: Some(why), reached: false },
+        };
+        channel.send(&[found]).await
+    });
     // A name lookup that hangs must not keep the process.
     runtime.shutdown_background();
-    if answered.is_some() { Exit::Ok } else { Exit::Software }
+    if answered.is_ok() { Exit::Ok } else { Exit::Software }
 }
 
-/// From the task to the answer. Whoever started this learns from the end of the socket that there is none.
-async fn serve(socket: OwnedFd) -> Option<()> {
-    let channel = AsyncChannel::new(socket).ok()?;
-    let (messages, fds) = channel.recv::<Errand>().await.ok()??;
+/// Before it reads the network. What it opens for itself is open by then, as with every worker.
+fn confine(task: &Task) -> Result<Sealed, String> {
+    // The generator looks at the system once, when it is first used.
+    let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
+    let abi = Kernel::probe().check(task.require).map_err(|e| e.to_string())?;
+    confine::errand(abi, [task.url.port()]).map_err(|e| format!("confinement failed at {e}"))
+}
+
+/// The task. Whoever started this learns from the end of the socket that there is none.
+fn receive(socket: &OwnedFd) -> Option<Task> {
+    poll::wait(&[Interest::read(socket.as_fd())], Some(TOLD_WITHIN)).ok()?;
+    let Ok(Received::Frame(messages, fds)) = Channel::<Found, Errand>::new(socket.try_clone().ok()?).recv()
+    else {
+        return None;
+    };
     let ([errand], Ok([memfd])) = (messages.as_slice(), <[OwnedFd; 1]>::try_from(fds)) else { return None };
     if errand.size > MAX_TASK {
         return None;
@@ -78,12 +107,11 @@ async fn serve(socket: OwnedFd) -> Option<()> {
     if !errand.fits(&bytes) {
         return None;
     }
-    let task: Task = serde_json::from_slice(&bytes).ok()?;
-    channel.send(&[look(&task).await]).await.ok()
+    serde_json::from_slice(&bytes).ok()
 }
 
-/// Looks. Everything that a peer says is read below this function.
-async fn look(task: &Task) -> Found {
+/// Looks. Everything that a peer says is read below this function, and only a confined process gets here.
+async fn look(_: &Sealed, task: &Task) -> Found {
     let trust = Trust::new(task.ca_pem.as_deref(), task.tls);
     let (config, look) = match trust.and_then(|trust| trust.looking(&task.peer)) {
         Ok(made) => made,

@@ -4,7 +4,7 @@
 //! socket: what it needs of that kind it asks the broker for.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 use crate::config::peer::MinVersion;
 use crate::config::types::{Transport, Worker};
+use crate::confine::kernel::Kernel;
+use crate::confine::{self, Sealed};
 use crate::control::client::Client;
 use crate::control::metadata;
 use crate::control::poll::Poller;
@@ -29,7 +31,7 @@ use call::Carrier;
 use dispatch::Dispatch;
 use drain::{Drain, Order};
 use lane::{Lane, Lanes};
-use link::Link;
+use link::{Link, Uplink};
 use polling::Polling;
 use start::{Start, StartError};
 
@@ -54,51 +56,63 @@ pub fn run() -> Exit {
             return Exit::Usage;
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    match live(socket) {
+        Ok(()) => Exit::Ok,
         Err(e) => {
-            log.error("worker", "no runtime", &[("error", e.to_string().into())]);
-            return Exit::Os;
+            log.error("worker", "worker ends", &[("error", e.to_string().into())]);
+            match e {
+                StartError::Kernel(_) => Exit::Unavailable,
+                StartError::Runtime(_) | StartError::Confinement(_) => Exit::Os,
+                _ => Exit::Software,
+            }
         }
-    };
+    }
+}
+
+/// From the first frame to the last.
+fn live(socket: OwnedFd) -> Result<(), StartError> {
+    let start = start::receive(&socket)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    // INVARIANT: whatever opens files or descriptors of its own has done so before the confinement; no thread but
+    // this one exists, and nothing of the network has been read.
+    let inside = runtime.enter();
+    let (house, parts) = House::build(&start, socket)?;
+    drop(inside);
+    let abi = Kernel::probe().check(start.config.require).map_err(StartError::Kernel)?;
+    let sealed = confine::worker(abi, &start.config).map_err(StartError::Confinement)?;
+    drop(start);
     // Work inside block_on costs additional wake-ups, so the outermost future only waits for the end.
     let ended = runtime.block_on(async move {
         let (send, receive) = oneshot::channel();
         tokio::spawn(async move {
             // The receiver outlives every task.
-            let _ = send.send(live(socket, log).await);
+            let _ = send.send(serve(sealed, house, parts).await);
         });
         receive.await
     });
     // A name lookup that hangs must not keep the process.
     runtime.shutdown_background();
-    ended.unwrap_or(Exit::Software)
+    ended.unwrap_or(Err(StartError::Gone))
 }
 
-/// From the first frame to the last.
-async fn live(socket: OwnedFd, log: Log) -> Exit {
-    match serve(socket).await {
-        Ok(()) => Exit::Ok,
-        Err(e) => {
-            log.error("worker", "worker ends", &[("error", e.to_string().into())]);
-            Exit::Software
-        }
-    }
+/// What is used up by serving.
+struct Parts {
+    channel: Arc<AsyncChannel>,
+    uplink: Uplink,
+    wanted: mpsc::UnboundedReceiver<StdioEvent>,
+    go: oneshot::Receiver<()>,
+    poll_timeout: Duration,
 }
 
-async fn serve(socket: OwnedFd) -> Result<(), StartError> {
-    let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
-    let Start { config, instance_id } = start::receive(&channel).await?;
-    let log = Log::relay(config.log_level);
-    let (link, uplink) = link::pair(Arc::clone(&channel));
-    let (events, wanted) = mpsc::unbounded_channel();
-    let house = House::build(&config, &instance_id, &link, &events, log.clone())?;
-
+/// The network begins here, and only a confined process gets here.
+async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartError> {
+    let Parts { channel, uplink, wanted, go, poll_timeout } = parts;
+    let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
     tokio::spawn(ask_for_children(wanted, link.clone()));
-    link.tell(FromWorker::Ready {});
-    let client = house.client.clone();
-    tokio::spawn(async move { metadata::fetch(&client).await });
+    let facts = sealed.facts();
+    link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
 
     let polling = Polling {
         poller: Poller::new(house.client.clone()),
@@ -106,11 +120,14 @@ async fn serve(socket: OwnedFd) -> Result<(), StartError> {
         lanes: Arc::clone(&house.lanes),
         drain: house.drain.clone(),
         link: link.clone(),
-        timeout: config.control.poll_timeout,
+        timeout: poll_timeout,
         log: log.clone(),
     };
-    let (drain, lanes) = (house.drain.clone(), Arc::clone(&house.lanes));
+    let (drain, lanes, client) = (house.drain.clone(), Arc::clone(&house.lanes), house.client.clone());
     tokio::spawn(async move {
+        // The broker is gone when this fails, and with it this process in a moment.
+        let _ = go.await;
+        tokio::spawn(async move { metadata::fetch(&client).await });
         polling.run().await;
         let unfinished = drain.finish().await;
         close_children(&lanes);
@@ -177,17 +194,22 @@ struct House {
     lanes: Arc<Lanes>,
     dispatch: Arc<Dispatch>,
     drain: Drain,
+    link: Link,
+    /// Taken when the broker lets this process use the network.
+    go: Mutex<Option<oneshot::Sender<()>>>,
     log: Log,
 }
 
 impl House {
-    fn build(
-        config: &Worker,
-        instance_id: &str,
-        link: &Link,
-        events: &mpsc::UnboundedSender<StdioEvent>,
-        log: Log,
-    ) -> Result<Self, StartError> {
+    fn build(start: &Start, socket: OwnedFd) -> Result<(Self, Parts), StartError> {
+        let Start { config, instance_id } = start;
+        let log = Log::relay(config.log_level);
+        let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
+        let (link, uplink) = link::pair(Arc::clone(&channel));
+        let (events, wanted) = mpsc::unbounded_channel();
+        let (send_go, go) = oneshot::channel();
+        // The generator looks at the system once, when it is first used.
+        let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
         let trust = Trust::new(config.ca_pem.as_deref(), config.tls)?;
         let tls = trust.client(&config.control.peer, "control plane", &log)?;
         let client = Client::new(config, instance_id, tls, log.clone())?;
@@ -222,7 +244,9 @@ impl House {
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
         announce(config, &log);
-        Ok(Self { client, lanes, dispatch: Arc::new(dispatch), drain, log })
+        let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
+        let parts = Parts { channel, uplink, wanted, go, poll_timeout: config.control.poll_timeout };
+        Ok((Self { client, lanes, dispatch, drain, link, go: go_once, log }, parts))
     }
 
     /// Does what the broker says until the socket ends.
@@ -265,6 +289,11 @@ impl House {
                     abort_poll: poll_grace_ms.map(|ms| now + Duration::from_millis(ms)),
                     deadline: now + Duration::from_millis(deadline_ms),
                 });
+            }
+            ToWorker::Go {} => {
+                let go = self.go.lock().unwrap_or_else(PoisonError::into_inner).take();
+                // The receiver waits until this comes.
+                let _ = go.map(|go| go.send(()));
             }
             ToWorker::Config { .. } => {
                 self.log.error("worker", "a second configuration is ignored", &[]);

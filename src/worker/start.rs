@@ -1,14 +1,22 @@
 //! The worker's first frame: the configuration, in a sealed memfd. Worker only.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+
 use crate::config::types::Worker;
+use crate::confine::kernel::{Failed, Missing};
 use crate::control;
-use crate::ipc::channel::{self, AsyncChannel};
-use crate::ipc::msg::ToWorker;
+use crate::ipc::channel::{self, Channel, Received};
+use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::sys;
+use crate::sys::poll::{self, Interest};
 use crate::tls;
 
 /// The largest configuration that is read: CA bundles are a few hundred KiB.
 const MAX_CONFIG: u64 = 16 << 20;
+
+/// How long the broker may take to send it; it does so right after starting us.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the broker hands over at the start.
 pub struct Start {
@@ -37,6 +45,12 @@ pub enum StartError {
     Tls(tls::Error),
     /// The control-plane client.
     Control(control::client::Error),
+    /// No runtime.
+    Runtime(std::io::Error),
+    /// The kernel cannot confine this process as it must be.
+    Kernel(Missing),
+    /// A step of the confinement.
+    Confinement(Failed),
 }
 
 impl std::fmt::Display for StartError {
@@ -53,6 +67,9 @@ impl std::fmt::Display for StartError {
             }
             Self::Tls(e) => write!(f, "{e}"),
             Self::Control(e) => write!(f, "{e}"),
+            Self::Runtime(e) => write!(f, "no runtime: {e}"),
+            Self::Kernel(e) => write!(f, "{e}"),
+            Self::Confinement(e) => write!(f, "confinement failed at {e}"),
         }
     }
 }
@@ -75,12 +92,18 @@ impl From<control::client::Error> for StartError {
     }
 }
 
-/// Waits for the configuration and checks that it is the one that was sent.
+/// Waits for the configuration and checks that it is the one that was sent. Needs no runtime: the secrets are read
+/// before there is anything else.
 ///
 /// # Errors
 /// When the first frame is anything else.
-pub async fn receive(channel: &AsyncChannel) -> Result<Start, StartError> {
-    let (messages, fds) = channel.recv::<ToWorker>().await?.ok_or(StartError::Gone)?;
+pub fn receive(socket: &OwnedFd) -> Result<Start, StartError> {
+    let socket = socket.try_clone().map_err(channel::Error::from)?;
+    poll::wait(&[Interest::read(socket.as_fd())], Some(TOLD_WITHIN)).map_err(channel::Error::from)?;
+    let (messages, fds) = match Channel::<FromWorker, ToWorker>::new(socket).recv()? {
+        Received::Frame(messages, fds) => (messages, fds),
+        Received::Nothing | Received::Closed => return Err(StartError::Gone),
+    };
     let mut messages = messages.into_iter();
     let (Some(ToWorker::Config { size, sha256, instance_id }), None) = (messages.next(), messages.next())
     else {

@@ -26,6 +26,8 @@ PYTHON = sys.executable
 PACKAGES = Path(PYTHON).parents[2] / "node" / "node_modules" / "@modelcontextprotocol"
 NODE = shutil.which("node") or sys.exit("node is missing")
 PORT = 3001
+# Whom the agent becomes when root starts it.
+SOMEBODY = 54321
 
 
 def npm(name, *arguments):
@@ -98,12 +100,19 @@ def wait_for_port(process):
     sys.exit("the MCP server did not start")
 
 
+def make_files(directory):
+    """The directory that the calls work in. It belongs to whom the agent becomes."""
+    os.mkdir(f"{directory}/files")
+    if os.geteuid() == 0:
+        os.chown(f"{directory}/files", SOMEBODY, SOMEBODY)
+
+
 def calls(started, set_of_calls, modes, directory, target, *options):
     runs = []
     for mode in modes:
         # Every run finds the same empty directory.
         shutil.rmtree(f"{directory}/files", ignore_errors=True)
-        os.mkdir(f"{directory}/files")
+        make_files(directory)
         argv = [PYTHON, str(HERE / "client.py"), "--calls", set_of_calls, "--mode", mode, "--dir", f"{directory}/files"]
         # The agent gives its children a private umask, which one of the servers shows.
         done = subprocess.run([*argv, *options, "--", *target], capture_output=True, timeout=120, umask=0o077)
@@ -130,7 +139,7 @@ def direct(scenario, directory):
 def through(scenario, directory, agent_program, lab_program):
     set_of_calls, modes, transport, server = scenario
     with Started(directory) as started:
-        os.mkdir(f"{directory}/files")
+        make_files(directory)
         lab = started.start(
             "lab",
             [lab_program, "serve", "--tls", "--h2", "--dir", f"{directory}/lab"],
@@ -145,6 +154,9 @@ def through(scenario, directory, agent_program, lab_program):
             wait_for_port(started.start("server", server, stdin=subprocess.DEVNULL))
             mcp = {"server_urls": [{"channel": "main", "url": f"http://127.0.0.1:{PORT}/mcp"}]}
             options = ["--session"]
+        if transport == "stdio":
+            # What the calls make the servers change. The directory of this file holds the server on the SDK.
+            mcp["commands"][0]["confinement"] = {"write": [f"{directory}/files"]}
         # JSON is YAML too.
         profile = {
             "config_version": 1,
@@ -157,6 +169,8 @@ def through(scenario, directory, agent_program, lab_program):
             "log": {"level": "debug"},
             "mcp": mcp,
         }
+        if os.geteuid() == 0:
+            profile["confinement"] = {"user": str(SOMEBODY)}
         Path(f"{directory}/profile.yaml").write_text(json.dumps(profile))
         agent = started.start(
             "agent", [agent_program, "run", "--config", f"{directory}/profile.yaml"], stdin=subprocess.DEVNULL
@@ -177,6 +191,7 @@ def main():
     parser.add_argument("scenario")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tunnelward-") as directory:
+        os.chmod(directory, 0o755)
         scenario = scenarios(directory)[arguments.scenario]
         expected = direct(scenario, directory)
         shutil.rmtree(f"{directory}/files", ignore_errors=True)

@@ -99,7 +99,6 @@ struct StubCommand {
 }
 
 fn main() -> ExitCode {
-    let inherited = stdio::open_descriptors();
     let lab: Lab = argh::from_env();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -108,7 +107,7 @@ fn main() -> ExitCode {
     let result = match lab.command {
         Command::Serve(options) => runtime.block_on(serve(options)).map(|()| 0),
         Command::Stub(options) => runtime.block_on(stub(options)).map(|()| 0),
-        Command::StubStdio(options) => runtime.block_on(stdio::run(options, inherited)),
+        Command::StubStdio(options) => runtime.block_on(stdio::run(options)),
         Command::Load(options) => runtime.block_on(load::run(options)).map(|()| 0),
     };
     // A read of standard input may still be waiting on a thread of its own.

@@ -21,35 +21,18 @@ enum Out {
 
 struct Stub {
     options: Options,
-    inherited: String,
     out: mpsc::UnboundedSender<Out>,
     asked: Mutex<HashMap<String, oneshot::Sender<String>>>,
     era: Mutex<Option<bool>>,
 }
 
-/// Number and target of every open descriptor, one a line. Must run before the runtime opens its own.
-pub fn open_descriptors() -> String {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return String::new() };
-    let known = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name(), std::fs::read_link(entry.path()).ok()?)));
-    let lines = known.map(|(number, target)| format!("{} {}\n", number.to_string_lossy(), target.display()));
-    // The directory that is being read shows itself.
-    lines.filter(|line| !line.contains("/proc/")).collect()
-}
-
 /// Serves until standard input ends; the exit code.
-pub async fn run(options: Options, inherited: String) -> std::io::Result<u8> {
+pub async fn run(options: Options) -> std::io::Result<u8> {
     use tokio::signal::unix::{SignalKind, signal};
     let (out, lines) = mpsc::unbounded_channel();
     let writer = tokio::spawn(write(lines, options.partial));
-    let stub = Arc::new(Stub {
-        options: options.clone(),
-        inherited,
-        out,
-        asked: Mutex::default(),
-        era: Mutex::default(),
-    });
+    let stub =
+        Arc::new(Stub { options: options.clone(), out, asked: Mutex::default(), era: Mutex::default() });
     if options.exit_now {
         return Ok(options.exit_code);
     }
@@ -146,7 +129,7 @@ impl Stub {
         if let Some(refusal) = self.wrong_era(&id, method, text) {
             return self.say(refusal);
         }
-        if let Some(answer) = own_tool(&id, method, text, &self.inherited) {
+        if let Some(answer) = own_tool(&id, method, text) {
             return self.reply(&id, answer);
         }
         if let (Some(ask), "tools/call") = (&self.options.ask, method) {
@@ -224,7 +207,7 @@ impl Stub {
     }
 }
 
-fn own_tool(id: &str, method: &str, text: &str, inherited: &str) -> Option<String> {
+fn own_tool(id: &str, method: &str, text: &str) -> Option<String> {
     if method != "tools/call" {
         return None;
     }
@@ -233,7 +216,6 @@ fn own_tool(id: &str, method: &str, text: &str, inherited: &str) -> Option<Strin
         "env" => std::env::vars_os()
             .map(|(k, v)| format!("{}={}\n", k.to_string_lossy(), v.to_string_lossy()))
             .collect::<String>(),
-        "fds" => inherited.to_owned(),
         "cwd" => std::env::current_dir().ok()?.display().to_string(),
         "pid" => std::process::id().to_string(),
         _ => return None,

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// How long anything that should happen soon may take on a loaded machine.
 pub const SOON: Duration = Duration::from_secs(20);
 
+/// Whom the agent becomes when root starts it: a number that no account has.
+pub const SOMEBODY: u32 = 54_321;
+
 /// A running `tunnelward run`.
 pub struct Agent {
     child: Child,
@@ -57,9 +60,14 @@ impl Setup {
         path
     }
 
-    /// Starts it.
+    /// Starts it. As root it becomes [`SOMEBODY`], unless the configuration names another.
     pub fn start(self) -> Agent {
-        let config = self.file("tunnelward.yaml", &self.yaml);
+        let mut yaml = self.yaml.clone();
+        if rustix::process::geteuid().is_root() && !yaml.lines().any(|line| line.starts_with("confinement:"))
+        {
+            yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
+        }
+        let config = self.file("tunnelward.yaml", &yaml);
         let mut command = Command::new(crate::place::agent());
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

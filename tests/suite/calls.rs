@@ -76,7 +76,7 @@ pub struct Record {
 impl Record {
     /// Nothing recorded yet.
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = crate::place::servers_dir();
         let path = dir.path().join("record");
         Self { _dir: dir, path }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{SOON, kill};
 use crate::calls::{Record, initialize, modern_tool, open, plan, tag, text_of, tool, tool_with};
 use crate::lab::ResponseRecord;
-use crate::world::{World, stdio_stub};
+use crate::world::{World, may_run_lab, stdio_stub};
 
 async fn world(args: &str, more: &str) -> World {
     let world = plan().stdio(args, more).start().await;
@@ -88,7 +88,7 @@ async fn case_205_206_207_banners_blank_lines_and_pieces_are_tolerated() {
     let crlf = format!("sh -c \"{} | sed -u 's/$/\\\\r/'\"", stdio_stub("--chatter x"));
     let mut bindings = String::from("  commands:\n");
     for (channel, command) in [("main", banner), ("pieces", pieces), ("crlf", crlf)] {
-        bindings += &format!("  - {{channel: {channel}, command: {command:?}}}\n");
+        bindings += &format!("  - {{channel: {channel}, command: {command:?}{}}}\n", may_run_lab());
     }
     let world = plan().bindings(bindings).start().await;
     for channel in ["main", "pieces", "crlf"] {

@@ -203,7 +203,7 @@ fn wrong_usage_ends_with_64() {
         (&["run", "--cloudflared.token=x"], "unknown flag: --cloudflared.token"),
         (&["config", "check", "--config"], "flag needs an argument: --config"),
         (&["frobnicate"], "frobnicate"),
-        (&["launch"], "status-fd"),
+        (&["launch"], "--fd"),
     ] {
         let ran = run(arguments, &[]);
         assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{arguments:?}");

@@ -46,10 +46,10 @@ fn an_unknown_or_malformed_message_is_no_frame() {
         r#"[{"spawn":{"index":0,"era":"stone","seen":0}}]"#,
         r#"[{"done":{"call":1}}]"#,
         r#"[{"done":{"call":1.5,"outcome":"answered"}}]"#,
-        r#"[{"ready":{}},]"#,
-        r#"[{"ready":{}}"#,
-        r#"[{"ready":{}}]["#,
-        r#"{"ready":{}}"#,
+        r#"[{"ready":{"landlock":7,"filters":3}},]"#,
+        r#"[{"ready":{"landlock":7,"filters":3}}"#,
+        r#"[{"ready":{"landlock":7,"filters":3}}]["#,
+        r#"{"ready":{"landlock":7,"filters":3}}"#,
         "[]",
         "null",
         "\0",
@@ -100,7 +100,7 @@ fn descriptors_are_seen_with_the_frame_and_too_many_of_them_are_an_error() {
 
 #[test]
 fn a_message_out_of_state_is_a_breach() {
-    let ready = r#"[{"ready":{}}]"#.to_string();
+    let ready = r#"[{"ready":{"landlock":7,"filters":3}}]"#.to_string();
     let ask = format!("[{ASK}]");
     assert!(matches!(judged(std::slice::from_ref(&ask)), Err(Breach::OutOfState("ask"))));
     assert!(matches!(judged(&[ready.clone(), ready.clone()]), Err(Breach::OutOfState("ready"))));
@@ -111,7 +111,7 @@ fn a_message_out_of_state_is_a_breach() {
 
 #[test]
 fn a_replayed_call_is_a_breach() {
-    let ready = r#"[{"ready":{}}]"#.to_string();
+    let ready = r#"[{"ready":{"landlock":7,"filters":3}}]"#.to_string();
     assert!(matches!(judged(&[ready.clone(), format!("[{ASK},{ASK}]")]), Err(Breach::CallReused(1))));
     let done = r#"{"done":{"call":1,"outcome":"answered"}}"#;
     let again = judged(&[ready.clone(), format!("[{ASK},{done},{done}]")]);
@@ -123,7 +123,7 @@ fn a_replayed_call_is_a_breach() {
 
 #[test]
 fn a_child_or_command_that_is_not_there_is_a_breach() {
-    let ready = r#"[{"ready":{}}]"#.to_string();
+    let ready = r#"[{"ready":{"landlock":7,"filters":3}}]"#.to_string();
     for (message, breach) in [
         (r#"[{"spawn":{"index":1,"era":"session","seen":0}}]"#, Breach::UnknownCommand(1)),
         (r#"[{"child_lost":{"index":0,"generation":1}}]"#, Breach::UnknownChild(0, 1)),

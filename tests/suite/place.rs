@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use crate::agent::SOMEBODY;
+
 /// The copy, if these tests run from one.
 fn copy() -> Option<PathBuf> {
     std::env::var_os("TUNNELWARD_SUITE_ROOT").map(PathBuf::from)
@@ -18,6 +20,15 @@ pub fn repository() -> PathBuf {
 pub fn agent() -> PathBuf {
     copy()
         .map_or_else(|| env!("CARGO_BIN_EXE_tunnelward").into(), |copy| copy.join("target/debug/tunnelward"))
+}
+
+/// A directory that the agent's servers may reach: it belongs to whom the agent becomes.
+pub fn servers_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+    }
+    dir
 }
 
 /// Whether a test that wants a network of its own has to do with the machine's loopback.

@@ -162,3 +162,43 @@ async fn pin_takes_its_roots_from_the_profile_and_needs_nothing_else_of_it() {
         assert_eq!(ran.err.contains("none of these keys is one of control_plane.pins"), code == 76);
     }
 }
+
+#[tokio::test]
+async fn what_pin_reads_of_a_peer_is_read_by_a_confined_process() {
+    // It takes the connection and says nothing, so that the process that reads can be looked at.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let mut command = Command::new(crate::place::agent());
+    let mut pin = command.arg("pin").arg(&target).env_clear().spawn().unwrap();
+    let (held, _) = listener.accept().await.unwrap();
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", pin.id())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", children.trim())).unwrap();
+    let is = |name: &str| {
+        let line = status.lines().find(|l| l.starts_with(&format!("{name}:"))).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_string()
+    };
+    pin.kill().unwrap();
+    pin.wait().unwrap();
+    drop(held);
+    assert_ne!(is("Uid"), "0", "{status}");
+    assert_eq!(is("CapEff"), "0000000000000000");
+    assert_eq!((is("NoNewPrivs"), is("Seccomp")), ("1".into(), "2".into()));
+    assert!(is("Seccomp_filters").parse::<u32>().unwrap() >= 2, "{status}");
+    assert_eq!(is("Threads"), "1");
+}
+
+#[tokio::test]
+async fn pin_does_not_look_when_the_kernel_cannot_confine_it_as_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("p.yaml");
+    // The highest floor that there is.
+    std::fs::write(&file, "config_version: 1\nconfinement: {require: 10}\n").unwrap();
+    let (port, _listener) = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        (listener.local_addr().unwrap(), listener)
+    };
+    let ran = look(&port.to_string(), &["--config", file.to_str().unwrap()]).await;
+    assert_eq!(ran.code, Some(69), "{}", ran.err);
+    assert!(ran.err.contains("Landlock ABI"), "{}", ran.err);
+    assert_eq!(ran.out, "");
+}

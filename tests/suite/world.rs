@@ -1,5 +1,6 @@
 //! Everything an end-to-end test needs: a control plane, an MCP server, and the agent between them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::agent::{Agent, SOON, Setup};
@@ -45,9 +46,13 @@ impl Plan {
     }
 
     /// `lab stub-stdio` with these arguments as the only binding; `more` are further members of the command.
+    ///
+    /// A record that the arguments name is granted.
     pub fn stdio(self, args: &str, more: &str) -> Self {
         let command = stdio_stub(args);
-        self.bindings(format!("  commands: [{{channel: main, command: {command:?}{more}}}]\n"))
+        let record = args.split("--record ").nth(1).and_then(|rest| rest.split(' ').next());
+        let grant = record.and_then(|path| Path::new(path).parent()).map(may_write).unwrap_or_default();
+        self.bindings(format!("  commands: [{{channel: main, command: {command:?}{more}{grant}}}]\n"))
     }
 
     /// A line in `control_plane:`.
@@ -108,6 +113,17 @@ impl Plan {
         );
         setup.yaml(yaml)
     }
+}
+
+/// The member of a command that lets its server write to a directory, and run the lab from a script.
+pub fn may_write(dir: &Path) -> String {
+    let (dir, lab) = (dir.display().to_string(), crate::lab::program().display().to_string());
+    format!(", confinement: {{write: [{dir:?}], execute: [{lab:?}]}}")
+}
+
+/// The member of a command that lets its server run the lab from a script.
+pub fn may_run_lab() -> String {
+    format!(", confinement: {{execute: [{:?}]}}", crate::lab::program().display().to_string())
 }
 
 /// The command line of the lab's stdio server.

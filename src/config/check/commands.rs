@@ -1,10 +1,12 @@
 //! `mcp.commands`: the programs that the broker starts, with everything they are given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::bindings::{Entry, duplicate, entries};
+use super::granted::{self, Granted};
 use super::program;
+use crate::config::confinement::Profile;
 use crate::config::keys;
 use crate::config::problem::{Place, Problem, show};
 use crate::config::profile::expand;
@@ -13,11 +15,33 @@ use crate::config::shell;
 use crate::config::sources::Sources;
 use crate::config::types::{Binding, Channel, Command, Transport};
 
-const MEMBERS: [&str; 7] = ["channel", "command", "serialize", "stateless", "cwd", "env", "pass_env"];
+const MEMBERS: [&str; 8] =
+    ["channel", "command", "serialize", "stateless", "cwd", "env", "pass_env", "confinement"];
 /// What children get of the agent's environment, besides every `LC_` variable.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
 /// Where programs are looked for when the agent itself has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A command before its profile is known: that needs the agent's own files, hence the whole configuration.
+pub struct Draft {
+    /// Without profile.
+    pub command: Command,
+    /// What its entry grants.
+    pub granted: Granted,
+    /// The path of its entry: `mcp.commands[0]`.
+    pub entry: String,
+    /// Variables whose values stand in the entry.
+    pub literal: BTreeSet<String>,
+    /// Variables whose values come from elsewhere and may be secret.
+    pub opaque: BTreeSet<String>,
+}
+
+/// The whole environment of a child, and where the entry's own part of it comes from.
+struct Environment {
+    env: BTreeMap<String, String>,
+    literal: BTreeSet<String>,
+    opaque: BTreeSet<String>,
+}
 
 /// The stdio bindings with their commands, and whether some could not be read. `http` are the bindings that exist
 /// already, `key_variable` the variable that the API key came from.
@@ -25,31 +49,31 @@ pub fn stdio(
     s: &mut Sources<'_>,
     http: &[Binding],
     key_variable: Option<&str>,
-) -> (Vec<Binding>, Vec<Command>, bool) {
+) -> (Vec<Binding>, Vec<Draft>, bool) {
     let before = s.problems.len();
     let mut bindings: Vec<Binding> = Vec::new();
-    let mut commands = Vec::new();
+    let mut drafts: Vec<Draft> = Vec::new();
     for mut entry in entries(s, &keys::MCP_COMMANDS, &MEMBERS, line) {
         let serialize = entry.truth(s, "serialize");
         let stateless = entry.truth(s, "stateless");
         let channel = entry.channel(s, "mcp.command");
-        let command = command(s, &mut entry, key_variable);
-        let (Some(channel), Some(mut command)) = (channel, command) else { continue };
+        let draft = draft(s, &mut entry, key_variable);
+        let (Some(channel), Some(mut draft)) = (channel, draft) else { continue };
         let taken = |list: &[Binding]| list.iter().any(|b| b.channel == channel);
         if taken(http) || taken(&bindings) {
             let kind = if taken(http) { "http-streamable" } else { "stdio" };
             s.refuse(duplicate(&entry.place, &channel, "mcp.command", kind));
             continue;
         }
-        let Ok(index) = u8::try_from(commands.len()) else {
+        let Ok(index) = u8::try_from(drafts.len()) else {
             s.refuse(Problem::new(&entry.place, "too many commands"));
             break;
         };
-        command.channel = channel.clone();
-        commands.push(command);
+        draft.command.channel = channel.clone();
+        drafts.push(draft);
         bindings.push(Binding { channel, stateless, transport: Transport::Stdio { index, serialize } });
     }
-    (bindings, commands, s.problems.len() > before)
+    (bindings, drafts, s.problems.len() > before)
 }
 
 /// Takes a flag or line apart: a bare command, `channel=x,command=…` or `command=…,channel=x`.
@@ -83,11 +107,12 @@ fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     Ok([Some(("command", command)), channel].into_iter().flatten().collect())
 }
 
-/// Everything of a command but its channel.
-fn command(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> Option<Command> {
+/// Everything of a command but its channel and its profile.
+fn draft(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> Option<Draft> {
     let before = s.problems.len();
     let cwd = cwd(s, entry);
-    let env = environment(s, entry, key_variable);
+    let Environment { env, literal, opaque } = environment(s, entry, key_variable);
+    let granted = granted::granted(s, entry);
     let Some(given) = entry.text(s, "command") else {
         s.refuse(Problem::new(&entry.place, "invalid mcp.command: command is empty").found("no command"));
         return None;
@@ -109,7 +134,10 @@ fn command(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -
             );
         }
     }
-    (s.problems.len() == before).then_some(Command { channel: Channel::main(), argv, cwd, env })
+    let (channel, profile) = (Channel::main(), Profile::default());
+    let command = Command { channel, argv, cwd, env, profile, withheld: Vec::new() };
+    let draft = Draft { command, granted, entry: entry.place.path.clone(), literal, opaque };
+    (s.problems.len() == before).then_some(draft)
 }
 
 fn cwd(s: &mut Sources<'_>, entry: &mut Entry) -> PathBuf {
@@ -127,11 +155,8 @@ fn cwd(s: &mut Sources<'_>, entry: &mut Entry) -> PathBuf {
 }
 
 /// The whole environment of a child: little of the agent's, what `pass_env` names, what `env` sets.
-fn environment(
-    s: &mut Sources<'_>,
-    entry: &mut Entry,
-    key_variable: Option<&str>,
-) -> BTreeMap<String, String> {
+fn environment(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str>) -> Environment {
+    let (mut literal, mut opaque) = (BTreeSet::new(), BTreeSet::new());
     let inherited = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
     let agent = s.host.env.iter().filter(|(name, _)| inherited(name));
     let mut env: BTreeMap<String, String> = agent.map(|(n, v)| (n.clone(), v.clone())).collect();
@@ -144,7 +169,10 @@ fn environment(
                 continue;
             }
             match s.host.env.get(name) {
-                Some(value) => drop(env.insert(name.into(), value.clone())),
+                Some(value) => {
+                    env.insert(name.into(), value.clone());
+                    opaque.insert(name.into());
+                }
                 None => {
                     s.warnings.push(format!("{}: environment variable {name} is not set", given.place.path))
                 }
@@ -162,7 +190,9 @@ fn environment(
             {
                 continue;
             }
-            let value = match reference.map(|r| r.resolve(s.host, &place, &place.path)) {
+            let origin = if reference.is_some() { &mut opaque } else { &mut literal };
+            origin.insert(name.clone());
+            let value = match reference.map(|r| s.resolve(r, &place, &place.path)) {
                 None => given.text,
                 Some(Ok(value)) => value,
                 Some(Err(problem)) => {
@@ -177,7 +207,7 @@ fn environment(
             }
         }
     }
-    env
+    Environment { env, literal, opaque }
 }
 
 fn sound_name(s: &mut Sources<'_>, name: &str, place: &Place) -> bool {

@@ -73,12 +73,12 @@ fn find_key(s: &mut Sources<'_>) -> Result<ApiKey, Problem> {
 }
 
 fn resolve_key(
-    s: &Sources<'_>,
+    s: &mut Sources<'_>,
     given: &Given,
     reference: Reference<'_>,
     user: &str,
 ) -> Result<ApiKey, Problem> {
-    let secret = reference.resolve(s.host, &given.place, user)?;
+    let secret = s.resolve(reference, &given.place, user)?;
     let variable = if let Reference::Env(name) = reference { Some(name) } else { None };
     checked_key(&given.place, secret.expose(), variable)
 }
@@ -144,8 +144,8 @@ pub fn control(
         path_prefix: path_prefix?,
         tunnel_id: tunnel_id?,
         organization,
-        api_key: key?.secret,
-        extra_headers,
+        api_key: key?.secret.into(),
+        extra_headers: headers::kept(extra_headers),
         poll_timeout,
         poll_guardrail,
         max_inflight,
@@ -158,8 +158,7 @@ pub fn control(
 fn referable(s: &mut Sources<'_>, key: &keys::Key) -> Option<Result<Given, ()>> {
     let mut given = s.one(key)?;
     let reference = Reference::parse(given.text.expose(), Spelling::AnyCase);
-    match reference.filter(|_| given.layer == Layer::File).map(|r| r.resolve(s.host, &given.place, key.yaml))
-    {
+    match reference.filter(|_| given.layer == Layer::File).map(|r| s.resolve(r, &given.place, key.yaml)) {
         None => {}
         Some(Ok(text)) => given.text = text,
         Some(Err(problem)) => {

@@ -5,7 +5,7 @@ use crate::config::keys::Key;
 use crate::config::problem::{Place, Problem, show};
 use crate::config::reference::{Reference, Spelling};
 use crate::config::sources::{Given, Layer, Sources};
-use crate::config::types::Secret;
+use crate::config::types::{Kept, Secret};
 
 /// Most headers of one map.
 const MAX_HEADERS: usize = 64;
@@ -19,6 +19,11 @@ pub enum For {
     ControlPlane,
     /// To MCP servers.
     Mcp,
+}
+
+/// The headers for the life of the process.
+pub fn kept(headers: Vec<(String, Secret)>) -> Vec<(String, Kept)> {
+    headers.into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
 /// The headers of a setting. Variants of a name with one value become one header.
@@ -108,7 +113,7 @@ fn bad_name(name: &str, source: &str, place: &Place, leg: For) -> Option<Problem
 fn resolve(s: &mut Sources<'_>, name: &str, value: &Given, source: &str) -> Option<Secret> {
     let text = match Reference::parse(value.text.expose(), Spelling::AnyCase) {
         None => value.text.clone(),
-        Some(reference) => match reference.resolve(s.host, &value.place, source) {
+        Some(reference) => match s.resolve(reference, &value.place, source) {
             Ok(resolved) if resolved.expose().contains(['\r', '\n']) => {
                 let shown = show(value.text.expose());
                 let why =

@@ -34,6 +34,9 @@ pub fn log(s: &mut Sources<'_>) -> Log {
         }
     }
     log.file = s.one_filled(&keys::LOG_FILE).map(|given| expand(given.trimmed(), s.host));
+    if let Some(file) = &log.file {
+        s.own.add(keys::LOG_FILE.yaml, file);
+    }
     if s.truth(&keys::LOG_HTTP_RAW_UNSAFE, false) {
         let place = s.one(&keys::LOG_HTTP_RAW_UNSAFE).map(|g| g.place);
         if let Some(place) = place {

@@ -4,14 +4,23 @@
 //! on with a default.
 
 mod bindings;
+mod child;
 mod commands;
+mod confinement;
 mod control;
+mod downloads;
+mod endpoints;
+mod granted;
 mod headers;
+mod installed;
 mod log;
 mod program;
 mod rest;
+mod runs;
 mod standing;
+mod system;
 mod tls;
+mod withheld;
 
 use super::problem::{Place, Problem};
 use super::sources::Sources;
@@ -29,8 +38,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     standing::check(s);
     let key = control::api_key(s);
     let (mut bindings, http_errors) = bindings::http(s);
-    let (stdio, commands, stdio_errors) =
-        commands::stdio(s, &bindings, key.as_ref().and_then(|k| k.variable.as_deref()));
+    let key_variable = key.as_ref().and_then(|k| k.variable.clone());
+    let (stdio, drafts, stdio_errors) = commands::stdio(s, &bindings, key_variable.as_deref());
     bindings.extend(stdio);
     let poll_channels = control::poll_channels(s);
     if !http_errors && !stdio_errors {
@@ -44,9 +53,29 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
+    let confinement = confinement::confinement(s);
+    let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, tls, log_level: log.level };
-        return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
+        let worker = Worker {
+            control,
+            bindings,
+            mcp,
+            limits,
+            ca_pem,
+            tls,
+            log_level: log.level,
+            require: confinement.require,
+        };
+        return Ok(Config {
+            worker,
+            commands,
+            log,
+            stop,
+            restart,
+            confinement,
+            own_files: sources.own.paths(),
+            warnings: sources.warnings,
+        });
     }
     Err(sources.problems)
 }
@@ -57,7 +86,8 @@ pub fn roots(mut sources: Sources<'_>) -> Result<Roots, Vec<Problem>> {
     let ca_pem = tls::ca_bundle(s);
     let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
     let (tls, pins, control) = (tls::tls(s), tls::control_pins(s), control::origin(s));
-    let roots = Roots { ca_pem, bundle_only, tls, pins, control };
+    let require = confinement::require(s);
+    let roots = Roots { ca_pem, bundle_only, tls, require, pins, control };
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 

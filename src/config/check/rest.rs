@@ -30,7 +30,7 @@ pub fn mcp(s: &mut Sources<'_>) -> Mcp {
         s.warnings.push("mcp.discovery_extra_headers is accepted but has no effect in this version".into());
     }
     Mcp {
-        extra_headers: headers::read(s, &keys::MCP_EXTRA_HEADERS, headers::For::Mcp),
+        extra_headers: headers::kept(headers::read(s, &keys::MCP_EXTRA_HEADERS, headers::For::Mcp)),
         connection_max_ttl: ttl,
         max_concurrent_requests: max_concurrent(s),
         stdio_send_initialized: s.truth(&keys::MCP_STDIO_INITIALIZED, false),

@@ -3,8 +3,6 @@
 //! Broker only. Files are read here and judged later, by `tls`: whether a key belongs to its certificate is no question of
 //! the configuration's form.
 
-use std::path::Path;
-
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
@@ -22,6 +20,15 @@ use crate::config::{pem, read};
 const MAX_PINS: usize = 16;
 /// Largest certificate file: a chain has a few certificates of some KiB.
 const MAX_CHAIN: u64 = 256 * 1024;
+
+/// Whose a file is.
+#[derive(Clone, Copy)]
+enum Holds {
+    /// The agent's: no MCP server may reach it.
+    Own,
+    /// Certificates of authorities, which lie where every program may read them.
+    Authorities,
+}
 
 /// The `tls` section.
 pub fn tls(s: &mut Sources<'_>) -> Tls {
@@ -46,7 +53,7 @@ pub fn tls(s: &mut Sources<'_>) -> Tls {
 /// The certificates of `ca_bundle`: a path, or a reference to a file.
 pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
     let given = s.one_filled(&keys::CA_BUNDLE)?;
-    certificates(s, &given, keys::CA_BUNDLE.flag, read::MAX_BUNDLE)
+    certificates(s, &given, keys::CA_BUNDLE.flag, Holds::Authorities)
 }
 
 /// How the control plane at `origin` is known.
@@ -116,9 +123,9 @@ fn load(
     name: String,
     fingerprint: Option<Digest>,
 ) -> Option<Identity> {
-    let certificate = certificates(s, &certificate, certificate_name, MAX_CHAIN);
+    let certificate = certificates(s, &certificate, certificate_name, Holds::Own);
     let key = private_key(s, &key, key_name);
-    Some(Identity { name, certificate: certificate?, key: key?, fingerprint })
+    Some(Identity { name, certificate: certificate?, key: key?.into(), fingerprint })
 }
 
 /// How the server of one entry is known.
@@ -163,7 +170,7 @@ pub fn binding(s: &mut Sources<'_>, entry: &mut Entry, url: &HttpUrl, default: O
         }
     };
     let ca_pem =
-        bundle.and_then(|given| certificates(s, &given, "mcp.server_urls ca_bundle", read::MAX_BUNDLE));
+        bundle.and_then(|given| certificates(s, &given, "mcp.server_urls ca_bundle", Holds::Authorities));
     let server_name = name.and_then(|given| server_name(s, &given));
     Peer { identity, pins, ca_pem, bundle_only: false, server_name }
 }
@@ -215,8 +222,12 @@ fn pins(s: &mut Sources<'_>, place: &Place, given: &[Given], single: bool) -> Ve
 }
 
 /// The certificates of a PEM file that a setting names.
-fn certificates(s: &mut Sources<'_>, given: &Given, name: &str, max: u64) -> Option<String> {
-    let (path, text) = content(s, given, name, max)?;
+fn certificates(s: &mut Sources<'_>, given: &Given, name: &str, holds: Holds) -> Option<String> {
+    let max = match holds {
+        Holds::Own => MAX_CHAIN,
+        Holds::Authorities => read::MAX_BUNDLE,
+    };
+    let (path, text) = content(s, given, name, max, holds)?;
     let found = pem::certificates(&text);
     if found.is_none() {
         let why = format!("invalid {name} {}: PEM bundle contained no certificates", show(&path));
@@ -227,7 +238,7 @@ fn certificates(s: &mut Sources<'_>, given: &Given, name: &str, max: u64) -> Opt
 
 /// The private key of a PEM file that a setting names.
 fn private_key(s: &mut Sources<'_>, given: &Given, name: &str) -> Option<Secret> {
-    let (path, text) = content(s, given, name, read::MAX_SECRET)?;
+    let (path, text) = content(s, given, name, read::MAX_SECRET, Holds::Own)?;
     let why = match pem::private_key(&text) {
         Ok(key) => return Some(key),
         Err(why) => format!("invalid {name} {}: {why}", show(&path)),
@@ -237,9 +248,15 @@ fn private_key(s: &mut Sources<'_>, given: &Given, name: &str) -> Option<Secret>
 }
 
 /// The text of the file that a setting names by its path, or by a reference to it; and that path.
-fn content(s: &mut Sources<'_>, given: &Given, name: &str, max: u64) -> Option<(String, Zeroizing<String>)> {
+fn content(
+    s: &mut Sources<'_>,
+    given: &Given,
+    name: &str,
+    max: u64,
+    holds: Holds,
+) -> Option<(String, Zeroizing<String>)> {
     let path = match Reference::parse(given.trimmed(), Spelling::AnyCase) {
-        Some(reference) => match reference.path(s.host, &given.place, name) {
+        Some(reference) => match s.path_of(reference, &given.place, name) {
             Ok(path) => path,
             Err(problem) => {
                 s.refuse(problem);
@@ -250,7 +267,10 @@ fn content(s: &mut Sources<'_>, given: &Given, name: &str, max: u64) -> Option<(
     };
     let path = expand(&path, s.host);
     let shown = path.display().to_string();
-    match read::text(Path::new(&path), max) {
+    if matches!(holds, Holds::Own) {
+        s.own.add(&given.place.path, &path);
+    }
+    match read::text(&path, max) {
         Ok(text) => Some((shown, text)),
         Err(error) => {
             let refused = matches!(error, read::ReadError::Io(_));

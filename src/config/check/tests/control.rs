@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::types::Secret;
+use crate::config::types::Kept;
 
 #[test]
 fn case_063_poll_timeout_and_guardrail_are_bounded_together() {
@@ -84,7 +84,7 @@ fn case_018_other_headers_of_the_agents_own_load_and_framing_does_not() {
     says(&base().flag("mcp.extra-headers", "Content-Length: 5").bad(), "belongs to the connection");
 }
 
-fn pairs(headers: &[(String, Secret)]) -> Vec<(&str, &str)> {
+fn pairs(headers: &[(String, Kept)]) -> Vec<(&str, &str)> {
     headers.iter().map(|(n, v)| (n.as_str(), v.expose())).collect()
 }
 

@@ -6,10 +6,14 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Flags, Host, load};
 
+mod child;
 mod control;
+mod grants;
+mod identity;
 mod mcp;
 mod rules;
 mod tls;
+mod withheld;
 
 const ID: &str = "tunnel_0123456789abcdefghijklmnopqrstuv";
 /// What every test has that is not about these: a tunnel id, a key and a main channel.
@@ -25,6 +29,8 @@ struct Try {
     flags: Vec<(&'static str, String)>,
     env: BTreeMap<String, String>,
     yaml: Option<String>,
+    /// Root, with these as `/etc/passwd` and `/etc/group`.
+    root: Option<(String, String)>,
 }
 
 fn bare() -> Try {
@@ -52,8 +58,18 @@ impl Try {
         self.yaml = Some(text.into());
         self
     }
+    fn root(mut self, passwd: &str, group: &str) -> Self {
+        self.root = Some((passwd.into(), group.into()));
+        self
+    }
     fn run(&self) -> Result<Config, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
+        let etc = tempfile::tempdir().unwrap();
+        if let Some((passwd, group)) = &self.root {
+            std::fs::write(etc.path().join("passwd"), passwd).unwrap();
+            std::fs::write(etc.path().join("group"), group).unwrap();
+        }
+        let id = if self.root.is_some() { 0 } else { 1000 };
         let mut flags = Flags::default();
         for (name, value) in &self.flags {
             flags.add(name, value.clone());
@@ -64,7 +80,7 @@ impl Try {
             flags.add("config", path.to_str().unwrap().into());
         }
         let root = format!("{}/", dir.path().display());
-        load(&flags, Host { env: &self.env, root: false })
+        load(&flags, Host { env: &self.env, uid: id, gid: id, etc: etc.path() })
             .map_err(|problems| problems.iter().map(|p| p.to_string().replace(&root, "")).collect())
     }
     #[track_caller]

@@ -219,3 +219,44 @@ fn what_a_binding_cannot_use_is_refused() {
     let single = entry("https://h", &format!("pins: ['{}'], allow_single_pin: true", pin(1))).good();
     assert_eq!(peer(&single, 0).pins.len(), 1);
 }
+
+#[test]
+fn no_mcp_server_is_given_a_key_or_certificate_of_the_agents_own() {
+    let (dir, file) = files();
+    let root = dir.path().canonicalize().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let bundle = other.path().join("ca.pem");
+    std::fs::write(&bundle, CERT).unwrap();
+    let start = |key: &str, grant: &str| {
+        let yaml = format!(
+            "ca_bundle: {}\ncontrol_plane: {{client_cert: '{}', client_key: '{key}'}}\n\
+             mcp: {{client_cert: '{}', client_key: '{}', commands: [{{channel: x, command: sh, \
+             confinement: {{read: ['{grant}']}}}}]}}\n",
+            bundle.display(),
+            file("c.pem"),
+            file("both.pem"),
+            file("both.pem"),
+        );
+        base().env("K", &file("k.pem")).yaml(&yaml)
+    };
+    for key in [file("k.pem"), format!("file:{}", file("k.pem")), "env:K".into()] {
+        let own = start(&key, other.path().to_str().unwrap()).good().own_files;
+        for name in ["c.pem", "k.pem", "both.pem"] {
+            assert!(own.contains(&root.join(name)), "{name} with {key} in {own:?}");
+        }
+        let problem = start(&key, &file("k.pem")).bad();
+        says(&problem, "k.pem (control_plane.client_key) to the MCP server");
+    }
+}
+
+#[test]
+fn a_key_knows_whether_it_is_locked() {
+    let (_dir, file) = files();
+    let config = base()
+        .flag("control-plane.client-cert", &file("c.pem"))
+        .flag("control-plane.client-key", &file("k.pem"))
+        .good();
+    let secrets: Vec<&str> = config.worker.secrets().map(|s| s.expose()).collect();
+    assert!(secrets.contains(&KEY), "the private key is one of the secrets");
+    assert_eq!(secrets.len(), 2, "and the bearer key is the other");
+}

@@ -1,8 +1,8 @@
 use super::*;
-use crate::config::types::Secret;
+use crate::config::types::{Kept, Secret};
 
-fn fixed(name: &str, value: &str) -> (String, Secret) {
-    (name.into(), Secret::new(value.into()))
+fn fixed(name: &str, value: &str) -> (String, Kept) {
+    (name.into(), Secret::new(value.into()).into())
 }
 
 #[tokio::test]
