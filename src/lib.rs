@@ -23,8 +23,8 @@
 
 pub mod broker;
 pub mod commands;
-pub mod confine;
 pub mod config;
+pub mod confine;
 pub mod control;
 pub mod exit;
 pub mod ipc;

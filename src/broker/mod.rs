@@ -27,6 +27,7 @@ pub mod notify;
 pub mod permit;
 pub mod relay;
 mod service;
+pub mod sockets;
 pub mod spawn;
 pub mod supervise;
 pub mod window;

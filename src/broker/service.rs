@@ -233,7 +233,7 @@ impl Broker {
         let more = worker.listen(&mut self.window, now, &self.log, &mut steps);
         for step in steps {
             match step {
-                Step::Nothing | Step::Verdict { .. } => {}
+                Step::Nothing | Step::Verdict { .. } | Step::Connect { .. } => {}
                 Step::Ready => {
                     if !std::mem::replace(&mut self.started, true) {
                         self.log.info("broker", "🟢 tunnel-client started", &[]);
@@ -256,7 +256,7 @@ impl Broker {
     }
 
     fn start_worker(&mut self, now: Instant) -> io::Result<()> {
-        let worker = Worker::start(&self.images, &self.config.worker, &self.instance_id, &self.orphans, now)?;
+        let worker = Worker::start(&self.images, &self.config, &self.instance_id, &self.orphans, now)?;
         self.orphans = Vec::new();
         self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
         self.worker = Some(worker);

@@ -10,8 +10,10 @@ use super::child::Id;
 use super::children::Notice;
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
+use super::sockets::{Answer, Sockets};
 use super::spawn::{Images, Process};
 use super::window::Window;
+use crate::config::route::Via;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
@@ -39,6 +41,7 @@ pub struct Worker {
     pub stderr: Relay,
     channel: Channel<ToWorker, FromWorker>,
     permit: Permit,
+    sockets: Sockets,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
     mute: bool,
@@ -54,11 +57,13 @@ impl Worker {
     /// When the kernel has no resources for it, or the configuration does not fit.
     pub fn start(
         images: &Images,
-        config: &types::Worker,
+        config: &types::Config,
         instance_id: &str,
         orphans: &[Held],
         now: Instant,
     ) -> io::Result<Self> {
+        let sockets = Sockets::new(config.unix_sockets.clone());
+        let config = &config.worker;
         let json = Zeroizing::new(serde_json::to_vec(config).map_err(io::Error::other)?);
         let content = memfd::sealed(&json)?;
         let size = u64::try_from(json.len()).map_err(io::Error::other)?;
@@ -69,7 +74,14 @@ impl Worker {
         let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
-        let mut permit = Permit::new(channels, commands);
+        let with_socket = config.bindings.iter().filter_map(|binding| match &binding.transport {
+            Transport::Http { route, .. } => match route.via {
+                Via::Unix { binding } => Some(binding),
+                Via::Direct | Via::Proxy(_) => None,
+            },
+            Transport::Stdio { .. } => None,
+        });
+        let mut permit = Permit::new(channels, commands).with_sockets(with_socket);
         for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
             let ask = permit.inherit(ask, now);
             // A call that did not fit into a frame could not have come in one.
@@ -80,6 +92,7 @@ impl Worker {
             stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
             channel,
             permit,
+            sockets,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
@@ -95,7 +108,7 @@ impl Worker {
     /// When [`Worker::tick`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.limit.map(|(at, _)| at)
+        self.limit.map(|(at, _)| at).into_iter().chain(self.sockets.deadline().filter(|_| !self.mute)).min()
     }
 
     /// Whether it said that nothing is left to do.
@@ -132,6 +145,17 @@ impl Worker {
         }
     }
 
+    /// Answers its requests for connections.
+    fn connected(&mut self, answers: Vec<Answer>, log: &Log) {
+        for Answer { ticket, result } in answers {
+            self.permit.answered(ticket);
+            match result {
+                Ok(socket) => self.say(&ToWorker::Connected { ticket }, vec![socket], log),
+                Err(errno) => self.say(&ToWorker::ConnectFailed { ticket, errno }, Vec::new(), log),
+            }
+        }
+    }
+
     /// Tells it to poll no more and to be done within the bound.
     pub fn drain(&mut self, stop: &types::Stop, now: Instant, log: &Log) {
         self.permit.drain();
@@ -147,8 +171,13 @@ impl Worker {
         }
     }
 
-    /// Kills it when it has had its time.
+    /// Tries again to connect what it asked for, and kills it when it has had its time.
     pub fn tick(&mut self, now: Instant, log: &Log) {
+        if !self.mute {
+            let mut answers = Vec::new();
+            self.sockets.tick(now, &mut answers);
+            self.connected(answers, log);
+        }
         if let Some((_, why)) = self.limit.filter(|(at, _)| *at <= now) {
             log.error(
                 "broker",
@@ -198,6 +227,11 @@ impl Worker {
                 Err(breach) => return self.broke(&breach, log),
                 Ok(Step::Verdict { call, verdict }) => {
                     self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
+                }
+                Ok(Step::Connect { binding, ticket }) => {
+                    let mut answers = Vec::new();
+                    self.sockets.want(binding, ticket, now, &mut answers);
+                    self.connected(answers, log);
                 }
                 Ok(step) => {
                     self.heed(&step, now);

@@ -134,7 +134,7 @@ flags! {
     control_plane_client_cert: CONTROL_CLIENT_CERT,
     /// key of the client certificate (not supported yet)
     control_plane_client_key: CONTROL_CLIENT_KEY,
-    /// proxy for the control plane (not supported yet)
+    /// proxy for the control plane: http(s) URL, env:, file: or credential:
     control_plane_http_proxy: CONTROL_HTTP_PROXY,
     /// commands that may wait, 1 to 10000
     control_plane_max_inflight: MAX_INFLIGHT,
@@ -148,7 +148,7 @@ flags! {
     control_plane_extra_headers: CONTROL_EXTRA_HEADERS,
     /// PEM file with additional trust anchors
     ca_bundle: CA_BUNDLE,
-    /// proxy for everything (not supported yet)
+    /// proxy for everything that has none of its own
     http_proxy: HTTP_PROXY,
     /// debug, info, warn or error
     log_level: LOG_LEVEL,
@@ -172,7 +172,7 @@ flags! {
     mcp_server_url: MCP_SERVER_URLS,
     /// command of an MCP server, or channel=,command=; may be repeated
     mcp_command: MCP_COMMANDS,
-    /// proxy for MCP servers (not supported yet)
+    /// proxy for MCP servers that have none of their own
     mcp_http_proxy: MCP_HTTP_PROXY,
     /// client certificate for MCP servers (not supported yet)
     mcp_client_cert: MCP_CLIENT_CERT,
@@ -210,7 +210,7 @@ flags! {
     harpoon_hosts_include_loopback: HARPOON_HOSTS_LOOPBACK,
     /// hosts with private addresses (no effect yet)
     harpoon_hosts_include_private: HARPOON_HOSTS_PRIVATE,
-    /// pause between proxy checks (no effect yet)
+    /// pause between proxy checks
     proxy_check_interval: PROXY_CHECK_INTERVAL,
 }
 

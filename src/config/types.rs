@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::route::Route;
+
 /// A text that must never reach a log, an error or an argument list. Wiped when dropped.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
@@ -134,6 +136,8 @@ pub struct Config {
     pub worker: Worker,
     /// The stdio MCP servers; [`Transport::Stdio`] names them by their place in this list.
     pub commands: Vec<Command>,
+    /// The Unix sockets of MCP servers by the place of their binding; the broker connects them.
+    pub unix_sockets: BTreeMap<u8, PathBuf>,
     /// Logging.
     pub log: Log,
     /// Stopping.
@@ -158,6 +162,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
     pub ca_pem: Option<String>,
+    /// How often it is looked whether the proxies can be reached (`proxy.check_interval`).
+    pub proxy_check_interval: Duration,
     /// Lines below this level need not be sent to the broker.
     pub log_level: crate::log::Level,
 }
@@ -168,6 +174,8 @@ pub struct Worker {
 pub struct Control {
     /// Scheme and authority only, without a trailing slash: `https://api.openai.com`.
     pub origin: HttpUrl,
+    /// How it is reached.
+    pub route: Route,
     /// `""` or a cleaned prefix such as `/gw`, without a trailing slash.
     pub path_prefix: String,
     /// `tunnel_` and 32 lower-case letters or digits.
@@ -208,6 +216,8 @@ pub enum Transport {
     Http {
         /// The endpoint, exactly as configured.
         url: HttpUrl,
+        /// How it is reached.
+        route: Route,
     },
     /// A child of the broker.
     Stdio {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::api_error::{self, ApiError};
 use super::failure::Failure;
 use super::{COMPONENT, headers, wire};
+use crate::config::route::Proxy;
 use crate::config::types::{Channel, Worker};
 use crate::log::Log;
 use crate::net::{self, ReadFailure};
@@ -94,7 +95,7 @@ pub struct Metadata {
 }
 
 impl Client {
-    /// A client for the configured tunnel, over connections that trust what `tls` trusts. Says in the log where it leads (the origin only).
+    /// A client for the configured tunnel, over connections that go by `way` and trust what `tls` trusts. Says in the log where it leads (the origin only).
     ///
     /// # Errors
     /// When URL or headers cannot be built from the configuration.
@@ -102,6 +103,7 @@ impl Client {
         config: &Worker,
         instance_id: &str,
         tls: Arc<rustls::ClientConfig>,
+        way: net::Way,
         log: Log,
     ) -> Result<Self, Error> {
         let control = &config.control;
@@ -127,13 +129,18 @@ impl Client {
         log.info(
             COMPONENT,
             "control-plane route resolved",
-            &[("origin", format!("{scheme}://{authority}").into())],
+            &[
+                ("origin", format!("{scheme}://{authority}").into()),
+                ("proxy_source", (&control.route.source).into()),
+                ("proxy", control.route.proxy().map(Proxy::shown).unwrap_or_default().into()),
+            ],
         );
         let options = net::Options {
             http2: true,
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            way,
         };
         Ok(Self {
             net: net::Client::new(tls, options),

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Error;
 use super::connect::Connector;
+use super::way::{Proxy, Way};
 
 /// Idle HTTP/1.1 connections kept per peer; HTTP/2 needs one.
 const MAX_IDLE_PER_HOST: usize = 32;
@@ -44,6 +46,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Bound on the TLS handshake.
     pub tls_timeout: Duration,
+    /// What stands between us and the peer.
+    pub way: Way,
 }
 
 /// A pool of connections. Cheap to clone.
@@ -51,6 +55,7 @@ pub struct Options {
 pub struct Client {
     inner: legacy::Client<Connector, Body>,
     http2: bool,
+    way: Way,
 }
 
 impl Client {
@@ -74,7 +79,7 @@ impl Client {
             .http2_keep_alive_interval(HTTP2_PING_AFTER)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
             .build(Connector::new(&tls, &options));
-        Self { inner, http2: options.http2 }
+        Self { inner, http2: options.http2, way: options.way }
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -83,7 +88,14 @@ impl Client {
     ///
     /// # Errors
     /// When no response came; see [`Error`].
-    pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
+    pub async fn send(&self, mut request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
+        if let Some(proxy) = self.way.forwards(request.uri()) {
+            if let Some(authorization) = proxy.authorization() {
+                request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
+            let response = self.send_once(request).await?;
+            return Proxy::refusal(response.status()).map_or(Ok(response), Err);
+        }
         if self.http2 && request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
             // An HTTP/2 peer that is about to stop hands back what it no longer takes.
             for _ in 1..HTTP2_OFFERS {

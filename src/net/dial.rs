@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::{self, Host};
 use super::{Cause, Error, Phase};
+use crate::config::route::Network;
 
 /// How long one address has the field to itself (RFC 8305 section 5: "Connection Attempt Delay").
 const STAGGER: Duration = Duration::from_millis(250);
@@ -20,6 +21,10 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// An idle connection is probed after this time, and then at this pace; dead after three probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_PROBES: u32 = 3;
+
+/// After so long without an answer from any address all are tried anew. The kernel asks again after 1, 3, 7 and 15
+/// seconds, so that a network that comes back would be noticed late.
+const ROUND: Duration = Duration::from_secs(5);
 
 /// A resolver that hangs keeps its thread, also after we stopped waiting for it: so many threads at most.
 const LOOKUPS: usize = 4;
@@ -37,8 +42,13 @@ impl Dialer {
         Self { timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
-    /// Connects to the first address of `host` that answers.
-    pub(super) async fn dial(&self, host: &Host, port: u16) -> Result<TcpStream, Error> {
+    /// Connects to the first address of `host` that answers, of those in `allowed` if there is such a list.
+    pub(super) async fn dial(
+        &self,
+        host: &Host,
+        port: u16,
+        allowed: Option<&[Network]>,
+    ) -> Result<TcpStream, Error> {
         let deadline = Instant::now() + self.timeout;
         let found = match host {
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
@@ -47,8 +57,8 @@ impl Dialer {
                 Err(_) => return Err(Error::unsent(Phase::Dns, Cause::Dns, "the name lookup timed out")),
             },
         };
-        let candidates = address::candidates(found)?;
-        let stream = match timeout_at(deadline, race(&candidates)).await {
+        let candidates = address::candidates(found, allowed)?;
+        let stream = match timeout_at(deadline, rounds(&candidates)).await {
             Ok(connected) => connected.map_err(|error| Error::io(Phase::Connect, &error))?,
             Err(_) => return Err(Error::unsent(Phase::Connect, Cause::Timeout, "connecting timed out")),
         };
@@ -69,6 +79,15 @@ impl Dialer {
             // The text is the resolver's own ("Name does not resolve"); it does not repeat the name.
             Error::unsent(Phase::Dns, Cause::Dns, format!("the name could not be resolved: {error}"))
         })
+    }
+}
+
+/// Tries all addresses, again and again while none of them says anything.
+async fn rounds(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    loop {
+        if let Ok(ended) = timeout(ROUND, race(addresses)).await {
+            return ended;
+        }
     }
 }
 

@@ -58,7 +58,7 @@ async fn connecting_is_bounded_in_time() {
     let (dead, _held, _listener) = silent().await;
     let dialer = Dialer::new(Duration::from_millis(300));
     let began = Instant::now();
-    let error = dialer.dial(&Host::Address(dead.ip()), dead.port()).await.unwrap_err();
+    let error = dialer.dial(&Host::Address(dead.ip()), dead.port(), None).await.unwrap_err();
     assert_eq!((error.phase, error.cause, error.sent), (Phase::Connect, Cause::Timeout, false));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
@@ -67,8 +67,10 @@ async fn connecting_is_bounded_in_time() {
 async fn connections_are_tuned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let stream =
-        Dialer::new(Duration::from_secs(5)).dial(&Host::Address(address.ip()), address.port()).await.unwrap();
+    let stream = Dialer::new(Duration::from_secs(5))
+        .dial(&Host::Address(address.ip()), address.port(), None)
+        .await
+        .unwrap();
     assert!(stream.nodelay().unwrap());
     assert!(sockopt::socket_keepalive(&stream).unwrap());
     assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(30));

@@ -13,4 +13,5 @@ pub mod pair;
 pub mod poll;
 pub mod process;
 pub mod signals;
+pub mod unix;
 pub mod watch;

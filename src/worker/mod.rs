@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::config::route::{Proxy, Via};
 use crate::config::types::{Transport, Worker};
 use crate::control::client::Client;
 use crate::control::metadata;
@@ -21,6 +22,7 @@ use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
+use crate::net;
 use crate::sys;
 
 use call::Carrier;
@@ -29,6 +31,7 @@ use drain::{Drain, Order};
 use lane::{Lane, Lanes};
 use link::Link;
 use polling::Polling;
+use proxies::Proxies;
 use start::{Start, StartError};
 
 mod answers;
@@ -38,6 +41,7 @@ mod drain;
 mod lane;
 mod link;
 mod polling;
+pub mod proxies;
 mod start;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
@@ -89,10 +93,14 @@ async fn serve(socket: OwnedFd) -> Result<(), StartError> {
     let log = Log::relay(config.log_level);
     let (link, uplink) = link::pair(Arc::clone(&channel));
     let (events, wanted) = mpsc::unbounded_channel();
-    let house = House::build(&config, &instance_id, &link, &events, log.clone())?;
+    let (connections, missing) = mpsc::unbounded_channel();
+    let sockets = net::Sockets::new(connections);
+    let house = House::build(&config, &instance_id, &link, &events, sockets, log.clone())?;
 
     let up = tokio::spawn(uplink.run());
     tokio::spawn(ask_for_children(wanted, link.clone()));
+    tokio::spawn(ask_for_sockets(missing, link.clone()));
+    tokio::spawn(house.proxies.clone().watch());
     link.tell(FromWorker::Ready {});
     let client = house.client.clone();
     tokio::spawn(async move { metadata::fetch(&client).await });
@@ -136,24 +144,36 @@ async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link:
     }
 }
 
+/// Passes the wishes for Unix sockets on to the broker.
+async fn ask_for_sockets(mut wanted: mpsc::UnboundedReceiver<net::Wanted>, link: Link) {
+    while let Some(net::Wanted { binding, ticket }) = wanted.recv().await {
+        link.tell(FromWorker::Connect { binding, ticket });
+    }
+}
+
 /// Says where everything leads: origins only, since paths and queries may hold what is nobody's business.
 fn announce(config: &Worker, log: &Log) {
     let trust = [("web_roots", true.into()), ("ca_bundle", config.ca_pem.is_some().into())];
     log.info("tls", "tls trust summary", &trust);
     for binding in &config.bindings {
         let (transport, origin) = match &binding.transport {
-            Transport::Http { url } => {
+            Transport::Http { url, .. } => {
                 let uri = url.uri();
                 let authority = uri.authority().map_or("", http::uri::Authority::as_str);
                 ("http-streamable", format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
             }
             Transport::Stdio { .. } => ("stdio", String::new()),
         };
-        let fields = [
+        let mut fields = vec![
             ("channel", binding.channel.as_str().into()),
             ("transport", transport.into()),
             ("origin", origin.into()),
         ];
+        if let Transport::Http { route, .. } = &binding.transport {
+            fields.push(("proxy_source", (&route.source).into()));
+            fields.push(("proxy", route.proxy().map(Proxy::shown).unwrap_or_default().into()));
+            fields.push(("unix_socket", matches!(route.via, Via::Unix { .. }).into()));
+        }
         log.info("mcpclient", "mcp channel route resolved", &fields);
     }
     let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();
@@ -166,6 +186,8 @@ struct House {
     lanes: Arc<Lanes>,
     dispatch: Arc<Dispatch>,
     drain: Drain,
+    sockets: net::Sockets,
+    proxies: Proxies,
     log: Log,
 }
 
@@ -175,15 +197,21 @@ impl House {
         instance_id: &str,
         link: &Link,
         events: &mpsc::UnboundedSender<StdioEvent>,
+        sockets: net::Sockets,
         log: Log,
     ) -> Result<Self, StartError> {
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
-        let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
+        // What proxies are shown and trusted with is not what the peers behind them are.
+        let proxy_tls = crate::tls::client_config(config.ca_pem.as_deref())?;
+        let way = net::Way::of(&config.control.route, &proxy_tls, &sockets);
+        let client = Client::new(config, instance_id, Arc::clone(&tls), way, log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
-                Transport::Http { url } => {
+                Transport::Http { url, route } => {
                     let (tls, log) = (Arc::clone(&tls), log.clone());
-                    Upstream::Http(Box::new(http_leg::Http::new(url, &config.mcp, &config.limits, tls, log)))
+                    let way = net::Way::of(route, &proxy_tls, &sockets);
+                    let http = http_leg::Http::new(url, &config.mcp, &config.limits, tls, way, log);
+                    Upstream::Http(Box::new(http))
                 }
                 Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
                     *index,
@@ -205,7 +233,8 @@ impl House {
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
         announce(config, &log);
-        Ok(Self { client, lanes, dispatch: Arc::new(dispatch), drain, log })
+        let proxies = Proxies::new(config, &proxy_tls, log.clone());
+        Ok(Self { client, lanes, dispatch: Arc::new(dispatch), drain, sockets, proxies, log })
     }
 
     /// Does what the broker says until the socket ends.
@@ -241,6 +270,13 @@ impl House {
                 if let Some(stdio) = self.stdio(index) {
                     stdio.gone(generation, Duration::from_millis(retry_in_ms));
                 }
+            }
+            ToWorker::Connected { ticket } => match fds.next() {
+                Some(socket) => self.sockets.answer(ticket, Ok(socket)),
+                None => self.sockets.answer(ticket, Err(std::io::ErrorKind::NotConnected.into())),
+            },
+            ToWorker::ConnectFailed { ticket, errno } => {
+                self.sockets.answer(ticket, Err(std::io::Error::from_raw_os_error(errno)));
             }
             ToWorker::Drain { poll_grace_ms, deadline_ms } => {
                 let now = Instant::now();

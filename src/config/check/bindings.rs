@@ -1,5 +1,9 @@
 //! `mcp.server_urls`, and what its entries share with `mcp.commands`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::proxy::{Own, Proxies};
 use crate::config::keys::{self, Key};
 use crate::config::problem::{Place, Problem, show};
 use crate::config::sources::{Given, Layer, Sources};
@@ -8,10 +12,10 @@ use crate::config::types::{Binding, Channel, Secret, Transport};
 use crate::config::url;
 
 /// Members of an entry in the file.
-const MEMBERS: [&str; 7] =
-    ["channel", "url", "unix_socket", "http_proxy", "client_cert", "client_key", "stateless"];
+const MEMBERS: [&str; 8] =
+    ["channel", "url", "unix_socket", "http_proxy", "client_cert", "client_key", "stateless", "allowed_ips"];
 /// Members whose part is not built.
-const UNBUILT: [&str; 4] = ["unix_socket", "http_proxy", "client_cert", "client_key"];
+const UNBUILT: [&str; 2] = ["client_cert", "client_key"];
 
 /// Takes a line apart into members of the file, or says what is wrong with it.
 pub type Line = fn(&str) -> Result<Vec<(&'static str, String)>, String>;
@@ -100,10 +104,11 @@ pub fn duplicate(place: &Place, channel: &Channel, kind: &str, taken: &str) -> P
     Problem::new(place, why).hint("each channel has one MCP server")
 }
 
-/// The HTTP bindings, and whether some could not be read.
-pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
+/// The HTTP bindings, the paths of those that are Unix sockets, and whether some could not be read.
+pub fn http(s: &mut Sources<'_>, proxies: &Proxies) -> (Vec<Binding>, BTreeMap<u8, PathBuf>, bool) {
     let before = s.problems.len();
     let mut bindings: Vec<Binding> = Vec::new();
+    let mut sockets = BTreeMap::new();
     for mut entry in entries(s, &keys::MCP_SERVER_URLS, &MEMBERS, line) {
         for name in UNBUILT {
             if let Some(given) = entry.text(s, name).filter(|g| !g.trimmed().is_empty()) {
@@ -114,6 +119,7 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
             }
         }
         let stateless = entry.truth(s, "stateless");
+        let own = Own::read(s, &mut entry);
         let channel = entry.channel(s, "mcp.server-url");
         let Some(given) = entry.text(s, "url") else {
             s.refuse(
@@ -134,7 +140,13 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
             s.refuse(duplicate(&entry.place, &channel, "mcp.server-url", "http-streamable"));
             continue;
         }
-        bindings.push(Binding { channel, stateless, transport: Transport::Http { url } });
+        let Ok(place) = u8::try_from(bindings.len()) else {
+            s.refuse(Problem::new(&entry.place, "too many MCP servers"));
+            break;
+        };
+        let (route, path) = own.route(s, proxies, &url, place);
+        sockets.extend(path.map(|path| (place, path)));
+        bindings.push(Binding { channel, stateless, transport: Transport::Http { url, route } });
     }
     if bindings.is_empty() && s.problems.len() == before {
         for key in [keys::MCP_CLIENT_CERT, keys::MCP_CLIENT_KEY] {
@@ -145,7 +157,7 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
             }
         }
     }
-    (bindings, s.problems.len() > before)
+    (bindings, sockets, s.problems.len() > before)
 }
 
 /// Takes a flag or line apart: a bare URL, or `channel=…,url=…` with the file's members in kebab case.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::headers;
+use super::proxy::Proxies;
 use crate::config::keys;
 use crate::config::problem::{Place, Problem, show};
 use crate::config::reference::{Reference, Spelling};
@@ -127,8 +128,10 @@ pub fn control(
     s: &mut Sources<'_>,
     key: Option<ApiKey>,
     poll_channels: Option<Vec<Channel>>,
+    proxies: &Proxies,
 ) -> Option<Control> {
     let origin = origin(s);
+    let route = origin.as_ref().map(|origin| proxies.control(s, origin));
     let path_prefix = path_prefix(s);
     let tunnel_id = tunnel_id(s);
     let organization = organization(s);
@@ -137,6 +140,7 @@ pub fn control(
     let max_inflight = max_inflight(s);
     Some(Control {
         origin: origin?,
+        route: route?,
         path_prefix: path_prefix?,
         tunnel_id: tunnel_id?,
         organization,

@@ -9,6 +9,7 @@ mod control;
 mod headers;
 mod log;
 mod program;
+mod proxy;
 mod rest;
 mod standing;
 
@@ -27,7 +28,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let s = &mut sources;
     standing::check(s);
     let key = control::api_key(s);
-    let (mut bindings, http_errors) = bindings::http(s);
+    let proxies = proxy::Proxies::read(s);
+    let (mut bindings, unix_sockets, http_errors) = bindings::http(s, &proxies);
     let (stdio, commands, stdio_errors) =
         commands::stdio(s, &bindings, key.as_ref().and_then(|k| k.variable.as_deref()));
     bindings.extend(stdio);
@@ -35,16 +37,19 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     if !http_errors && !stdio_errors {
         routes(s, &bindings, poll_channels.as_deref());
     }
-    let control = control::control(s, key, poll_channels);
+    let control = control::control(s, key, poll_channels, &proxies);
     let mcp = rest::mcp(s);
     let limits = rest::limits(s);
     let ca_pem = rest::ca_bundle(s);
+    let proxy_check_interval = proxy::check_interval(s);
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
-        let worker = Worker { control, bindings, mcp, limits, ca_pem, log_level: log.level };
-        return Ok(Config { worker, commands, log, stop, restart, warnings: sources.warnings });
+        let log_level = log.level;
+        let worker = Worker { control, bindings, mcp, limits, ca_pem, proxy_check_interval, log_level };
+        let warnings = sources.warnings;
+        return Ok(Config { worker, commands, unix_sockets, log, stop, restart, warnings });
     }
     Err(sources.problems)
 }

@@ -110,14 +110,22 @@ fn media(headers: &HeaderMap) -> Media {
 }
 
 impl Http {
-    /// A server at exactly `url`, with a connection pool of its own.
+    /// A server at exactly `url`, reached by `way`, with a connection pool of its own.
     #[must_use]
-    pub fn new(url: &HttpUrl, mcp: &Mcp, limits: &Limits, tls: Arc<rustls::ClientConfig>, log: Log) -> Self {
+    pub fn new(
+        url: &HttpUrl,
+        mcp: &Mcp,
+        limits: &Limits,
+        tls: Arc<rustls::ClientConfig>,
+        way: net::Way,
+        log: Log,
+    ) -> Self {
         let options = net::Options {
             http2: true,
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            way,
         };
         Self {
             url: url.uri().clone(),

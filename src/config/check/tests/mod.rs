@@ -8,6 +8,7 @@ use crate::config::{Flags, Host, load};
 
 mod control;
 mod mcp;
+mod proxy;
 mod rules;
 
 const ID: &str = "tunnel_0123456789abcdefghijklmnopqrstuv";
@@ -119,7 +120,7 @@ fn the_worker_gets_its_part_as_json_and_reads_the_same() {
     assert!(back.bindings[0].stateless);
     assert!(matches!(back.bindings[1].transport, Transport::Stdio { index: 0, serialize: true }));
     match &back.bindings[0].transport {
-        Transport::Http { url } => assert_eq!(url.uri().to_string(), "https://h/a,b?c"),
+        Transport::Http { url, .. } => assert_eq!(url.uri().to_string(), "https://h/a,b?c"),
         other => panic!("{other:?}"),
     }
 }
