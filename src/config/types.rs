@@ -217,7 +217,7 @@ pub enum Transport {
         /// The endpoint, exactly as configured.
         url: HttpUrl,
         /// How it is reached.
-        route: Route,
+        route: Box<Route>,
     },
     /// A child of the broker.
     Stdio {

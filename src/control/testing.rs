@@ -15,7 +15,7 @@ use crate::log::Log;
 
 pub(crate) fn http(channel: &str) -> Binding {
     let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_owned()).unwrap();
-    binding(channel, Transport::Http { url, route: Route::direct() })
+    binding(channel, Transport::Http { url, route: Box::new(Route::direct()) })
 }
 
 pub(crate) fn stdio(channel: &str) -> Binding {

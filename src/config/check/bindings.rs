@@ -146,6 +146,7 @@ pub fn http(s: &mut Sources<'_>, proxies: &Proxies) -> (Vec<Binding>, BTreeMap<u
         };
         let (route, path) = own.route(s, proxies, &url, place);
         sockets.extend(path.map(|path| (place, path)));
+        let route = Box::new(route);
         bindings.push(Binding { channel, stateless, transport: Transport::Http { url, route } });
     }
     if bindings.is_empty() && s.problems.len() == before {

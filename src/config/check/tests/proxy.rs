@@ -7,7 +7,7 @@ use crate::config::route::{Route, Via};
 fn ways(attempt: &Try) -> (Route, Route) {
     let worker = attempt.good().worker;
     let Transport::Http { route, .. } = &worker.bindings[0].transport else { panic!("not HTTP") };
-    (worker.control.route.clone(), route.clone())
+    (worker.control.route.clone(), Route::clone(route))
 }
 
 fn shown(route: &Route) -> (String, String) {
@@ -131,7 +131,7 @@ fn case_163_a_unix_socket_makes_every_proxy_irrelevant() {
     );
     says(&entry(", http_proxy: 'http://p'").bad(), "unix-socket cannot be combined with http-proxy");
     says(&entry(", allowed_ips: 10.0.0.0/8").bad(), "unix-socket cannot be combined with allowed-ips");
-    says(&entry(&format!("{}", "x".repeat(107))).bad(), "must not be longer than 107 bytes");
+    says(&entry(&"x".repeat(107)).bad(), "must not be longer than 107 bytes");
 }
 
 #[test]
