@@ -93,7 +93,7 @@ fn judge(head: &[u8]) -> Result<(), Error> {
         200..=299 if head.len() > end => broken("the proxy speaks out of turn"),
         200..=299 => Ok(()),
         407 => Err(way::wants_credentials()),
-        502..=504 => refused(format!("the proxy could not reach the target ({status})")),
+        500..=599 => refused(format!("the proxy could not reach the target ({status})")),
         _ => refused(format!("the proxy refused the connection ({status})")),
     }
 }

@@ -23,13 +23,20 @@ pub struct Setup {
     yaml: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    before: Vec<String>,
     dir: tempfile::TempDir,
 }
 
 impl Setup {
     /// With a configuration file of this text.
     pub fn new(yaml: impl Into<String>) -> Self {
-        Self { yaml: yaml.into(), env: Vec::new(), args: Vec::new(), dir: tempfile::tempdir().unwrap() }
+        Self {
+            yaml: yaml.into(),
+            env: Vec::new(),
+            args: Vec::new(),
+            before: Vec::new(),
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// With this configuration instead.
@@ -41,6 +48,17 @@ impl Setup {
     /// Adds a variable to the otherwise nearly empty environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Where the configuration and the files beside it are.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Starts it by a command that executes what follows it, such as `nsenter`.
+    pub fn by(mut self, command: &[String]) -> Self {
+        self.before = command.to_vec();
         self
     }
 
@@ -60,8 +78,9 @@ impl Setup {
     /// Starts it.
     pub fn start(self) -> Agent {
         let config = self.file("tunnelward.yaml", &self.yaml);
-        let mut command = Command::new(crate::place::agent());
-        command.arg("run").arg("--config").arg(&config).args(&self.args);
+        let mut words = self.before.iter().map(PathBuf::from).chain([crate::place::agent()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
