@@ -92,7 +92,8 @@ fn judge(head: &[u8]) -> Result<(), Error> {
         // Neither side of TLS nor HTTP speaks before we do: more bytes come from somebody who should be silent.
         200..=299 if head.len() > end => broken("the proxy speaks out of turn"),
         200..=299 => Ok(()),
-        407 => Err(way::wants_credentials()),
+        // Tinyproxy answers wrong credentials with 401.
+        401 | 407 => Err(way::wants_credentials(status)),
         500..=599 => refused(format!("the proxy could not reach the target ({status})")),
         _ => refused(format!("the proxy refused the connection ({status})")),
     }

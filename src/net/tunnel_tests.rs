@@ -121,6 +121,7 @@ async fn http_goes_in_absolute_form_with_the_credentials_in_each_request() {
 async fn refusals_are_told_apart_and_nothing_of_the_body_is_repeated() {
     for (answer, cause, text) in [
         ("HTTP/1.1 407 Auth\r\n\r\ngeheim", Cause::ProxyAuth, "the proxy wants credentials (407)"),
+        ("HTTP/1.1 401 Auth\r\n\r\n", Cause::ProxyAuth, "the proxy wants credentials (401)"),
         ("HTTP/1.0 403 no geheim\r\n\r\n", Cause::ProxyRefused, "the proxy refused the connection (403)"),
         ("HTTP/1.1 503 x\r\n\r\n", Cause::ProxyRefused, "the proxy could not reach the target (503)"),
         ("HTTP/1.1 200 OK\r\n\r\ngeheim", Cause::Protocol, "the proxy speaks out of turn"),

@@ -120,13 +120,14 @@ impl Proxy {
 
     /// What the answer to a request in absolute form says about the proxy rather than about the peer.
     pub(super) fn refusal(status: http::StatusCode) -> Option<Error> {
-        (status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED).then(wants_credentials)
+        (status == http::StatusCode::PROXY_AUTHENTICATION_REQUIRED).then(|| wants_credentials(407))
     }
 }
 
-/// The 407.
-pub(super) fn wants_credentials() -> Error {
-    Error::unsent(Phase::Proxy, Cause::ProxyAuth, "the proxy wants credentials (407)")
+/// The proxy wants to know who we are, or does not believe it.
+pub(super) fn wants_credentials(status: u16) -> Error {
+    let why = format!("the proxy wants credentials ({status})");
+    Error::unsent(Phase::Proxy, Cause::ProxyAuth, why)
 }
 
 /// Finds out whether a proxy can be connected to, with TLS if its URL says so. Sends nothing.
