@@ -87,7 +87,7 @@ impl ControlPlane {
         let server = serve(&state, listen.clone()).await;
         listen.port = server.addr.port();
         let lab = state.clone();
-        let plain = Listen { http2: true, ..Listen::default() };
+        let plain = Listen { http2: true, host: options.host, ..Listen::default() };
         let lab = Server::start(plain, move |request, conn| admin::serve(lab.clone(), request, conn)).await;
         Self {
             tunnel_id: options.tunnel_id,

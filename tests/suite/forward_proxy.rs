@@ -23,6 +23,8 @@ pub struct Manner {
     pub idle: Option<u64>,
     /// What squid reads instead of /etc/hosts.
     pub hosts: Option<&'static str>,
+    /// Listen on ::1 instead.
+    pub v6: bool,
 }
 
 /// A running proxy.
@@ -30,8 +32,8 @@ pub struct ForwardProxy {
     kind: Kind,
     child: Option<Child>,
     dir: tempfile::TempDir,
-    /// Where it listens on 127.0.0.1.
-    pub port: u16,
+    host: &'static str,
+    port: u16,
 }
 
 impl ForwardProxy {
@@ -40,8 +42,9 @@ impl ForwardProxy {
         let dir = tempfile::tempdir().unwrap();
         // Squid changes its user when root starts it.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut proxy = Self { kind, child: None, dir, port };
+        let host = if manner.v6 { "[::1]" } else { "127.0.0.1" };
+        let port = std::net::TcpListener::bind(format!("{host}:0")).unwrap().local_addr().unwrap().port();
+        let mut proxy = Self { kind, child: None, dir, host, port };
         std::fs::write(proxy.path("conf"), proxy.configuration(manner)).unwrap();
         proxy.come_back().await;
         proxy
@@ -52,7 +55,7 @@ impl ForwardProxy {
     }
 
     fn configuration(&self, manner: Manner) -> String {
-        let (dir, port) = (self.dir.path().display(), self.port);
+        let (dir, host, port) = (self.dir.path().display(), self.host, self.port);
         match self.kind {
             Kind::Squid => {
                 let access = match manner.user {
@@ -74,7 +77,7 @@ impl ForwardProxy {
                     format!("hosts_file {dir}/hosts\n")
                 });
                 format!(
-                    "http_port 127.0.0.1:{port}\npid_filename {dir}/pid\ncache_log {dir}/cache.log\n\
+                    "http_port {host}:{port}\npid_filename {dir}/pid\ncache_log {dir}/cache.log\n\
                      access_log stdio:{dir}/access.log\nlogfile_rotate 0\ncoredump_dir {dir}\ncache deny all\n\
                      cache_mem 0 MB\nmemory_cache_shared off\npinger_enable off\nnetdb_filename none\n\
                      shutdown_lifetime 0 seconds\nvisible_hostname lab\n{access}{idle}{}",
@@ -125,7 +128,7 @@ impl ForwardProxy {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.child = Some(child.unwrap_or_else(|e| panic!("{:?} is missing: {e}", self.kind)));
         let until = Instant::now() + SOON;
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while std::net::TcpStream::connect(format!("{}:{}", self.host, self.port)).is_err() {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(
                 ended.is_none() && Instant::now() < until,
@@ -145,12 +148,12 @@ impl ForwardProxy {
 
     /// Its URL, without credentials.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}:{}", self.host, self.port)
     }
 
     /// Its URL with credentials.
     pub fn url_with(&self, user: &str) -> String {
-        format!("http://{user}@127.0.0.1:{}", self.port)
+        format!("http://{user}@{}:{}", self.host, self.port)
     }
 
     /// What it has been asked for. Squid writes a line when a request or tunnel has ended.
