@@ -34,6 +34,9 @@ const IDLE: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bound on the TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a sign of life for so long is lost. A poll on it would only be missed at its deadline, long after
+/// the network is whole again.
+const LOST_AFTER: Duration = Duration::from_secs(20);
 /// The longest wait for a body that only explains a status.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How the deadline shows in the reading of a body.
@@ -140,6 +143,7 @@ impl Client {
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            lost_after: Some(LOST_AFTER),
             way,
         };
         Ok(Self {

@@ -46,6 +46,9 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Bound on the TLS handshake.
     pub tls_timeout: Duration,
+    /// A TCP connection whose peer acknowledges nothing for so long ends; `None` leaves it to idle ones, and two
+    /// minutes.
+    pub lost_after: Option<Duration>,
     /// What stands between us and the peer.
     pub way: Way,
 }

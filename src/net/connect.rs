@@ -34,7 +34,7 @@ impl Connector {
             false => vec![b"http/1.1".to_vec()],
         };
         Self {
-            dialer: Dialer::new(options.connect_timeout),
+            dialer: Dialer::new(options.connect_timeout, options.lost_after),
             tls: TlsConnector::from(Arc::new(tls)),
             connect_timeout: options.connect_timeout,
             tls_timeout: options.tls_timeout,

@@ -33,13 +33,15 @@ const LOOKUPS: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     timeout: Duration,
+    lost_after: Option<Duration>,
     lookups: Arc<Semaphore>,
 }
 
 impl Dialer {
-    /// `timeout` bounds the lookup and all connection attempts together.
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    /// `timeout` bounds the lookup and all connection attempts together. A connection whose peer acknowledges nothing
+    /// for `lost_after` ends; without it, only one that is idle does, after two minutes.
+    pub(super) fn new(timeout: Duration, lost_after: Option<Duration>) -> Self {
+        Self { timeout, lost_after, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
     /// Connects to the first address of `host` that answers, of those in `allowed` if there is such a list.
@@ -62,7 +64,7 @@ impl Dialer {
             Ok(connected) => connected.map_err(|error| Error::io(Phase::Connect, &error))?,
             Err(_) => return Err(Error::unsent(Phase::Connect, Cause::Timeout, "connecting timed out")),
         };
-        tune(&stream);
+        tune(&stream, self.lost_after);
         Ok(stream)
     }
 
@@ -125,11 +127,17 @@ async fn race(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
 
 /// Small writes leave at once, and a peer that vanished is noticed. A socket that refuses an option still works, so
 /// failures are not fatal.
-fn tune(stream: &TcpStream) {
+fn tune(stream: &TcpStream, lost_after: Option<Duration>) {
     let _ = stream.set_nodelay(true);
     let _ = sockopt::set_socket_keepalive(stream, true);
-    let _ = sockopt::set_tcp_keepidle(stream, KEEPALIVE);
-    let _ = sockopt::set_tcp_keepintvl(stream, KEEPALIVE);
+    // Half of the time in silence, then a probe for each sixth.
+    let idle = lost_after.map_or(KEEPALIVE, |whole| whole / 2);
+    let pace = lost_after.map_or(KEEPALIVE, |whole| whole / 6).max(Duration::from_secs(1));
+    let _ = sockopt::set_tcp_keepidle(stream, idle);
+    let _ = sockopt::set_tcp_keepintvl(stream, pace);
+    if let Some(ms) = lost_after.and_then(|whole| u32::try_from(whole.as_millis()).ok()) {
+        let _ = sockopt::set_tcp_user_timeout(stream, ms);
+    }
     let _ = sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES);
 }
 

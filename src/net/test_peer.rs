@@ -67,6 +67,7 @@ pub(super) fn options() -> Options {
         idle: Duration::from_secs(90),
         connect_timeout: Duration::from_secs(5),
         tls_timeout: Duration::from_secs(5),
+        lost_after: None,
         way: super::Way::direct(),
     }
 }

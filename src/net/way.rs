@@ -135,5 +135,5 @@ pub(super) fn wants_credentials(status: u16) -> Error {
 /// # Errors
 /// Why it cannot.
 pub async fn check(proxy: &Proxy, connect_timeout: Duration, tls_timeout: Duration) -> Result<(), Error> {
-    proxy.open(&Dialer::new(connect_timeout), tls_timeout).await.map(drop)
+    proxy.open(&Dialer::new(connect_timeout, None), tls_timeout).await.map(drop)
 }

@@ -106,6 +106,8 @@ async fn cut_and_heal(http2: bool) {
         server.set(name, &["10.9.0.3"]);
     }
     tokio::time::sleep(Duration::from_secs(if long() { 90 } else { 20 })).await;
+    // The other end gives up the connections too; of that nothing arrives.
+    world.plane.cut_connections();
     run("ip addr add 10.9.0.3/24 dev out");
     run("ip addr del 10.9.0.1/24 dev out");
     let polls = world.plane.poll_count();

@@ -125,6 +125,8 @@ impl Http {
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            // A call may be worth waiting for; it cannot be repeated.
+            lost_after: None,
             way,
         };
         Self {
