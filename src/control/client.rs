@@ -189,7 +189,7 @@ impl Client {
     ) -> Result<Polled, Failure> {
         let until = Instant::now() + self.deadline_of(timeout);
         let request = self.request(Method::GET, &poll_query(limit, timeout, channels), Bytes::new())?;
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         let received = Instant::now();
         match response.status() {
             StatusCode::NO_CONTENT => Ok(Polled { received, batch: wire::Batch::default() }),
@@ -218,7 +218,7 @@ impl Client {
     pub async fn metadata(&self) -> Result<Metadata, Failure> {
         let until = Instant::now() + self.deadline();
         let request = self.request(Method::GET, "", Bytes::new())?;
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         if !response.status().is_success() {
             return Err(refused(until, response).await);
         }
@@ -247,7 +247,7 @@ impl Client {
         if let Some(id) = client_request_id {
             map.insert(headers::CLIENT_REQUEST_ID, id.clone());
         }
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         if !response.status().is_success() {
             return Err(refused(until, response).await);
         }
@@ -255,6 +255,19 @@ impl Client {
         let _ =
             net::read_body_until(response, MAX_SMALL_BODY, Some(until.min(Instant::now() + PATIENCE))).await;
         Ok(())
+    }
+
+    /// The head of the response. When there is none in time, the other connections are not trusted either.
+    async fn send(
+        &self,
+        until: Instant,
+        request: Request<Bytes>,
+    ) -> Result<http::Response<hyper::body::Incoming>, Failure> {
+        let Ok(sent) = within(until, self.net.send(request)).await else {
+            self.net.forget_connections();
+            return Err(Failure::Timeout);
+        };
+        sent.map_err(Failure::Transport)
     }
 
     fn request(&self, method: Method, rest: &str, body: Bytes) -> Result<Request<Bytes>, Failure> {

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -53,10 +53,14 @@ pub struct Options {
     pub way: Way,
 }
 
-/// A pool of connections. Cheap to clone.
+type Pool = legacy::Client<Connector, Body>;
+
+/// A pool of connections. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: legacy::Client<Connector, Body>,
+    pool: Arc<Mutex<Arc<Pool>>>,
+    connector: Connector,
+    idle: Duration,
     http2: bool,
     way: Way,
 }
@@ -65,24 +69,16 @@ impl Client {
     /// A client whose connections trust what `tls` trusts.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, options: Options) -> Self {
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(options.idle)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            // Only a request that comes back whole is tried again. hyper gives one back only while it waits in the
-            // queue of its connection; once the connection's task has taken it from there, before the first byte is
-            // written, it is in parts and cannot come back. So a pooled connection that the peer has just closed
-            // costs a new one, and no request is ever written twice.
-            .retry_canceled_requests(true)
-            .http1_max_buf_size(HTTP1_BUFFER)
-            .http2_max_header_list_size(HTTP2_HEAD)
-            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .http2_keep_alive_interval(HTTP2_PING_AFTER)
-            .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .build(Connector::new(&tls, &options));
-        Self { inner, http2: options.http2, way: options.way }
+        let connector = Connector::new(&tls, &options);
+        let pool = Arc::new(Mutex::new(Arc::new(pool(connector.clone(), options.idle))));
+        Self { pool, connector, idle: options.idle, http2: options.http2, way: options.way }
+    }
+
+    /// Uses no pooled connection again. To be called when a peer was lost without a word: the idle connections to it are
+    /// as dead as the one that it was seen on, and would take as long to show it. What is under way goes on.
+    pub fn forget_connections(&self) {
+        let fresh = Arc::new(pool(self.connector.clone(), self.idle));
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -118,9 +114,36 @@ impl Client {
         let empty = request.body().is_empty();
         let request =
             request.map(|data| Body { data: (!data.is_empty()).then_some(data), taken: Arc::clone(&taken) });
-        let sent = self.inner.request(request).await;
-        sent.map_err(|error| Error::from_client(&error, empty || taken.load(Ordering::Relaxed)))
+        let pool = Arc::clone(&self.pool.lock().unwrap_or_else(PoisonError::into_inner));
+        pool.request(request).await.map_err(|error| {
+            let error = Error::from_client(&error, empty || taken.load(Ordering::Relaxed));
+            if error.is_lost() {
+                self.forget_connections();
+            }
+            error
+        })
     }
+}
+
+/// An empty pool.
+fn pool(connector: Connector, idle: Duration) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(idle)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        // Only a request that comes back whole is tried again. hyper gives one back only while it waits in the
+        // queue of its connection; once the connection's task has taken it from there, before the first byte is
+        // written, it is in parts and cannot come back. So a pooled connection that the peer has just closed
+        // costs a new one, and no request is ever written twice.
+        .retry_canceled_requests(true)
+        .http1_max_buf_size(HTTP1_BUFFER)
+        .http2_max_header_list_size(HTTP2_HEAD)
+        .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .http2_keep_alive_interval(HTTP2_PING_AFTER)
+        .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .build(connector)
 }
 
 /// A request body: one chunk, of known length, that notes when the connection has taken it.

@@ -26,6 +26,12 @@ pub(super) struct Connector {
     way: Way,
 }
 
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connector").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
 impl Connector {
     pub(super) fn new(tls: &rustls::ClientConfig, options: &Options) -> Self {
         let mut tls = tls.clone();

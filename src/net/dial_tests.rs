@@ -83,6 +83,6 @@ async fn a_lost_peer_is_noticed_as_soon_as_is_asked() {
     let dialer = Dialer::new(Duration::from_secs(5), Some(Duration::from_secs(20)));
     let stream = dialer.dial(&Host::Address(address.ip()), address.port(), None).await.unwrap();
     assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(10));
-    assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), Duration::from_secs(3));
+    assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), Duration::from_secs(4));
     assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 20_000);
 }

@@ -94,6 +94,13 @@ impl Error {
         Self { phase: Phase::Exchange, cause, sent, untouched: false, detail: detail.into() }
     }
 
+    /// Whether a connection ended because nothing came from the peer any more.
+    pub(super) fn is_lost(&self) -> bool {
+        let silent =
+            matches!(self.cause, Cause::Timeout | Cause::HostUnreachable | Cause::NetworkUnreachable);
+        silent && self.phase == Phase::Exchange
+    }
+
     /// The same failure, met on the way to a proxy instead of to the peer.
     pub(super) fn of_proxy(self) -> Self {
         let detail = format!("the proxy cannot be used: {}", self.detail);
