@@ -5,9 +5,15 @@ NEEDS_ROOT=(
     "processes::the_worker_inherits_a_socket_to_the_broker_and_nothing_else: reads environ and fd of the worker, closed to its own user"
     "processes::the_broker_is_the_process_that_was_started_and_has_one_thread_and_no_network: reads fd of the broker, closed to its own user"
     "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts the fd of the broker"
+    "names::a_host_with_ipv6_alone_works_with_names_literals_and_proxies: squid changes its user, for which a network of an ordinary user's own has no other"
+    "proxy_routes::each_route_takes_the_nearest_proxy_and_an_explicit_one_ignores_no_proxy: squid changes its user, for which a network of an ordinary user's own has no other"
     "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
 )
 NEEDS_NETWORK=(
+    "names::hosts_and_search_domains_work_and_names_are_looked_up_anew_for_every_connection"
+    "names::only_addresses_of_allowed_ips_are_connected_to_and_metadata_addresses_never"
+    "names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1"
+    "names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2"
     "interop::everything_over_http_answers_as_directly_and_its_session_ends"
     "interop::everything_over_http_answers_as_directly_to_a_client_that_probes_for_the_newer_era"
     "interop::the_python_sdk_over_http_answers_as_directly_in_both_eras_and_its_session_ends"
