@@ -23,6 +23,8 @@ pub struct Manner {
     pub idle: Option<u64>,
     /// What squid reads instead of /etc/hosts.
     pub hosts: Option<&'static str>,
+    /// Speak TLS with this certificate and key (squid only).
+    pub tls: Option<&'static str>,
     /// Listen on ::1 instead.
     pub v6: bool,
 }
@@ -33,6 +35,7 @@ pub struct ForwardProxy {
     child: Option<Child>,
     dir: tempfile::TempDir,
     host: &'static str,
+    scheme: &'static str,
     port: u16,
 }
 
@@ -42,9 +45,10 @@ impl ForwardProxy {
         let dir = tempfile::tempdir().unwrap();
         // Squid changes its user when root starts it.
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let scheme = if manner.tls.is_some() { "https" } else { "http" };
         let host = if manner.v6 { "[::1]" } else { "127.0.0.1" };
         let port = std::net::TcpListener::bind(format!("{host}:0")).unwrap().local_addr().unwrap().port();
-        let mut proxy = Self { kind, child: None, dir, host, port };
+        let mut proxy = Self { kind, child: None, dir, host, scheme, port };
         std::fs::write(proxy.path("conf"), proxy.configuration(manner)).unwrap();
         proxy.come_back().await;
         proxy
@@ -72,12 +76,19 @@ impl ForwardProxy {
                     None => "http_access allow all\n".into(),
                 };
                 let idle = manner.idle.map(|s| format!("read_timeout {s} seconds\n")).unwrap_or_default();
+                let port = match manner.tls {
+                    Some(pem) => {
+                        std::fs::write(self.path("pem"), pem).unwrap();
+                        format!("https_port {host}:{port} tls-cert={dir}/pem")
+                    }
+                    None => format!("http_port {host}:{port}"),
+                };
                 let hosts = manner.hosts.map(|text| {
                     std::fs::write(self.path("hosts"), text).unwrap();
                     format!("hosts_file {dir}/hosts\n")
                 });
                 format!(
-                    "http_port {host}:{port}\npid_filename {dir}/pid\ncache_log {dir}/cache.log\n\
+                    "{port}\npid_filename {dir}/pid\ncache_log {dir}/cache.log\n\
                      access_log stdio:{dir}/access.log\nlogfile_rotate 0\ncoredump_dir {dir}\ncache deny all\n\
                      cache_mem 0 MB\nmemory_cache_shared off\npinger_enable off\nnetdb_filename none\n\
                      shutdown_lifetime 0 seconds\nvisible_hostname lab\n{access}{idle}{}",
@@ -148,12 +159,12 @@ impl ForwardProxy {
 
     /// Its URL, without credentials.
     pub fn url(&self) -> String {
-        format!("http://{}:{}", self.host, self.port)
+        format!("{}://{}:{}", self.scheme, self.host, self.port)
     }
 
     /// Its URL with credentials.
     pub fn url_with(&self, user: &str) -> String {
-        format!("http://{user}@{}:{}", self.host, self.port)
+        format!("{}://{user}@{}:{}", self.scheme, self.host, self.port)
     }
 
     /// What it has been asked for. Squid writes a line when a request or tunnel has ended.

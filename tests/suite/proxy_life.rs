@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::agent::{Agent, SOON};
 use crate::calls::{text_of, tool};
 use crate::forward_proxy::{ForwardProxy, Kind, Manner};
-use crate::lab::{ControlPlane, Stub, StubOptions};
+use crate::lab::{Ca, ControlPlane, Stub, StubOptions};
 use crate::world::{Plan, World};
 
 const BOTH: [Kind; 2] = [Kind::Squid, Kind::Tinyproxy];
@@ -58,6 +58,35 @@ async fn basic_credentials_open_the_way_and_without_them_407_is_said_and_no_more
             assert_eq!(world.plane.poll_count(), 0);
             let log = world.agent.log().join("\n");
             assert!(!log.contains("ERR_") && !log.contains("<html"), "no word of the proxy's page: {log}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_https_proxy_is_spoken_to_under_tls_and_must_be_trusted() {
+    let ca = Ca::new();
+    let identity = ca.server();
+    let pem: &'static str = Box::leak((identity.cert_pem + &identity.key_pem).into_boxed_str());
+    let manner = Manner { user: Some(("user", "password")), tls: Some(pem), ..Manner::default() };
+    let proxy = ForwardProxy::start(Kind::Squid, manner).await;
+    for trusted in [true, false] {
+        let plane = ControlPlane::start(crate::cases::options()).await;
+        let stub = Stub::start(StubOptions::default()).await;
+        let plan = Plan::new().control(&format!("http_proxy: {:?}", proxy.url_with("user:password")));
+        let setup = plan.setup(&plane, &stub);
+        if trusted {
+            setup.file("ca.pem", &(plane.ca_pem() + &ca.pem()));
+        }
+        let world = World { plane, stub, agent: setup.start() };
+        if trusted {
+            world.plane.wait_for_poll(1, SOON).await;
+            works(&world, "r1").await;
+            world.agent.logged(&["proxy is reachable", "proxy=https://127.0.0.1"]).await;
+            world.end().await;
+        } else {
+            let why = "the proxy cannot be used: the certificate has an unknown issuer";
+            world.agent.logged(&["poll failed", why]).await;
+            world.agent.logged(&["proxy is not reachable", why]).await;
         }
     }
 }
