@@ -36,7 +36,7 @@ become_nobody() {
 # Where an ordinary user may have no network of its own, the servers over HTTP, which listen on every interface, are not
 # started, and the others use the machine's loopback.
 consider_network() {
-    "${AS_USER[@]}" unshare --map-root-user --net true 2>/dev/null && return 0
+    "${AS_USER[@]}" unshare --map-root-user --net --mount true 2>/dev/null && return 0
     local test
     for test in "${NEEDS_NETWORK[@]}"; do
         NEEDS_ROOT+=("$test: this machine lets only root make a network namespace")
