@@ -107,12 +107,19 @@ def make_files(directory):
         os.chown(f"{directory}/files", SOMEBODY, SOMEBODY)
 
 
+def empty_files(directory):
+    """The same directory, empty: a running agent was granted this one, and would not see another in its place."""
+    if not os.path.isdir(f"{directory}/files"):
+        make_files(directory)
+    for entry in os.scandir(f"{directory}/files"):
+        shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+
+
 def calls(started, set_of_calls, modes, directory, target, *options):
     runs = []
     for mode in modes:
         # Every run finds the same empty directory.
-        shutil.rmtree(f"{directory}/files", ignore_errors=True)
-        make_files(directory)
+        empty_files(directory)
         argv = [PYTHON, str(HERE / "client.py"), "--calls", set_of_calls, "--mode", mode, "--dir", f"{directory}/files"]
         # The agent gives its children a private umask, which one of the servers shows.
         done = subprocess.run([*argv, *options, "--", *target], capture_output=True, timeout=120, umask=0o077)
