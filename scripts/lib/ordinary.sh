@@ -5,6 +5,7 @@ NEEDS_ROOT=(
     "processes::the_worker_inherits_a_socket_to_the_broker_and_nothing_else: reads environ and fd of the worker, closed to its own user"
     "processes::the_broker_is_the_process_that_was_started_and_has_one_thread_and_no_network: reads fd of the broker, closed to its own user"
     "processes::nothing_of_the_environment_is_left_in_the_broker: reads environ of the broker, closed to its own user"
+    "resolver::a_resolver_file_that_is_replaced_brings_a_new_worker_and_loses_nothing: makes a mount namespace"
     "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts the fd of the broker"
     "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
 )

@@ -16,6 +16,10 @@ const PREPARE: &str =
 /// What comes first in a new network namespace.
 const OWN_LOOPBACK: &str = "ip link set lo up && exec \"$@\"";
 
+/// The same for an ordinary user, who stays one: what brought the interface up is given away again.
+const OWN_LOOPBACK_AS_MYSELF: &str =
+    "ip link set lo up && exec setpriv --inh-caps=-all --ambient-caps=-all \"$@\"";
+
 /// The output of a run: for each client mode the steps of its calls, as text, which keeps every digit.
 struct Outcome {
     direct: Vec<Vec<String>>,
@@ -42,7 +46,7 @@ fn run(scenario: &str) -> Outcome {
     } else if rustix::process::geteuid().is_root() {
         &["unshare", "--net", "sh", "-c", OWN_LOOPBACK, "sh"]
     } else {
-        &["unshare", "--net", "--map-root-user", "sh", "-c", OWN_LOOPBACK, "sh"]
+        &["unshare", "--net", "--map-current-user", "--keep-caps", "sh", "-c", OWN_LOOPBACK_AS_MYSELF, "sh"]
     };
     #[allow(clippy::disallowed_methods, reason = "only the agent has one place that starts processes")]
     let mut command = Command::new(enter[0]);
