@@ -31,7 +31,9 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
     if !matches!(cli, Cli::Launch(_))
         && let Err(e) = sys::fds::sanitize()
     {
-        complain(&format!("inherited descriptors cannot be closed: {e}; Linux 5.9 or later is needed"));
+        complain(&format!(
+            "inherited descriptors cannot be closed: close_range: {e}; use Linux 5.9 or later, and let no outer filter refuse close_range"
+        ));
         return Exit::Unavailable;
     }
     match cli {

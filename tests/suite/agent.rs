@@ -27,6 +27,7 @@ pub struct Setup {
     yaml: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    outer: Option<Vec<String>>,
     program: Option<PathBuf>,
     log_file: Option<PathBuf>,
     /// Holds the configuration and whatever the test puts beside it.
@@ -37,7 +38,15 @@ impl Setup {
     /// With a configuration file of this text.
     pub fn new(yaml: impl Into<String>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { yaml: yaml.into(), env: Vec::new(), args: Vec::new(), program: None, log_file: None, dir }
+        Self {
+            yaml: yaml.into(),
+            env: Vec::new(),
+            args: Vec::new(),
+            outer: None,
+            program: None,
+            log_file: None,
+            dir,
+        }
     }
 
     /// With this configuration instead.
@@ -55,6 +64,12 @@ impl Setup {
     /// Another program in place of the agent.
     pub fn program(mut self, program: PathBuf) -> Self {
         self.program = Some(program);
+        self
+    }
+
+    /// On a lesser kernel, as `redteam outer` with these arguments pretends it.
+    pub fn outer(mut self, args: &str) -> Self {
+        self.outer = Some(args.split_whitespace().map(str::to_string).collect());
         self
     }
 
@@ -85,7 +100,15 @@ impl Setup {
             yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
         }
         let config = self.file("tunnelward.yaml", &yaml);
-        let mut command = traced(self.program.unwrap_or_else(crate::place::agent));
+        let program = self.program.unwrap_or_else(crate::place::agent);
+        let mut command = match &self.outer {
+            Some(lesser) => {
+                let mut command = traced(crate::lab::program().with_file_name("redteam"));
+                command.arg("outer").args(lesser).arg(program);
+                command
+            }
+            None => traced(program),
+        };
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));

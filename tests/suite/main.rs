@@ -48,6 +48,7 @@ mod ipc_hostile;
 mod kill;
 mod kill_process;
 mod kill_stdio;
+mod lesser_kernels;
 mod names;
 mod place;
 mod policy_build;
