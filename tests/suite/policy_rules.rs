@@ -176,7 +176,7 @@ fn check(name: &str) -> (usize, usize) {
                 arguments[condition.index] = *n;
                 let others = rule.conditions.iter().filter(|c| c.index != condition.index);
                 !condition.holds(&arguments)
-                    && others.fold(true, |all, c| all && c.holds(&arguments))
+                    && others.into_iter().all(|c| c.holds(&arguments))
                     && !rules.iter().filter(|r| r.syscall == rule.syscall).any(|r| r.matches(&arguments))
             };
             let one = candidates(condition.val).into_iter().find(alone);
