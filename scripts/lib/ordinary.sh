@@ -8,6 +8,8 @@ NEEDS_ROOT=(
     "resolver::a_resolver_file_that_is_replaced_brings_a_new_worker_and_loses_nothing: makes a mount namespace"
     "kill::a_worker_that_dies_again_and_again_is_started_slowly_and_still_serves: counts the fd of the broker"
     "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
+    "names::names_are_asked_for_over_udp: replaces /etc in a mount namespace, and becomes somebody there"
+    "names::an_answer_that_does_not_fit_into_udp_is_asked_for_over_tcp: replaces /etc in a mount namespace, and becomes somebody there"
 )
 NEEDS_NETWORK=(
     "interop::everything_over_http_answers_as_directly_and_its_session_ends"

@@ -31,7 +31,8 @@ def calls_of_workers(path):
     for line in path.read_text(errors="replace").splitlines():
         if match := RESUMED.match(line):
             pid, call, answer = match.groups()
-            if call == "clone" and pid in clones and answer.isdigit() or answer.startswith("0x"):
+            # Only the thread of a worker: what it does counts, and it has no history of its own.
+            if call == "clone" and clones.pop(pid, False) and not answer.startswith("-"):
                 fenced.add(str(int(answer, 0)))
             continue
         match = LINE.match(line)
@@ -54,8 +55,9 @@ def calls_of_workers(path):
                 fenced.discard(pid)
         elif pid in fenced:
             if call == "clone" and arguments[0] == THREAD:
-                clones[pid] = True
-                if answer and answer not in ("?",) and not answer.startswith("-"):
+                # Answered on this line, or on another one after what others did meanwhile.
+                clones[pid] = not answer
+                if answer and not answer.startswith("-"):
                     fenced.add(str(int(answer, 0)))
             history.setdefault(pid, []).append((call, arguments))
     # A server installs two or three filters as well, but then becomes another program, which forgets its history.

@@ -1,6 +1,7 @@
 //! Every rule of every filter of the policy, one call at a time, in a process of its own for each: a call that a rule
 //! speaks of gets the rule's verdict, and with each condition broken alone it gets the other.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,6 +45,15 @@ impl Condition {
             Some("gt") => a > val,
             _ => a & self.op["masked_eq"].as_u64().expect("an operator that this test knows") == val,
         }
+    }
+}
+
+impl Condition {
+    /// Arguments one bit away from one that holds: each bit of a mask, and one of the half that only wide conditions
+    /// look at.
+    fn near(&self, holds: u64) -> Vec<u64> {
+        let mask = self.op["masked_eq"].as_u64().unwrap_or(0) | if self.wide { 1 << 40 } else { 0 };
+        (0..64).filter(|n| mask & (1 << n) != 0).map(|n| holds ^ (1 << n)).collect()
     }
 }
 
@@ -160,33 +170,32 @@ fn check(name: &str) -> (usize, usize) {
         }
         matching += 1;
         for condition in &rule.conditions {
-            let same_call = |r: &&Rule| r.syscall == rule.syscall;
-            let other = candidates(condition.val).into_iter().find_map(|n| {
+            // Broken alone, and spoken of by no other rule.
+            let alone = |n: &u64| {
+                let mut arguments = arguments;
+                arguments[condition.index] = *n;
+                let others = rule.conditions.iter().filter(|c| c.index != condition.index);
+                !condition.holds(&arguments)
+                    && others.into_iter().all(|c| c.holds(&arguments))
+                    && !rules.iter().filter(|r| r.syscall == rule.syscall).any(|r| r.matches(&arguments))
+            };
+            let one = candidates(condition.val).into_iter().find(alone);
+            let near = condition.near(arguments[condition.index]).into_iter().filter(alone);
+            let tries: BTreeSet<u64> = one.into_iter().chain(near).collect();
+            // Whatever breaks it, another rule of the same call may speak of: then both deny, and nothing is left open.
+            assert!(denied.is_some() || !tries.is_empty(), "{name}: no way to break {} alone", rule.syscall);
+            for n in tries {
                 let mut arguments = arguments;
                 arguments[condition.index] = n;
-                // Broken alone, and spoken of by no other rule.
-                let alone = !condition.holds(&arguments)
-                    && !rules.iter().filter(same_call).any(|r| r.matches(&arguments));
-                let mut others = rule.conditions.iter().filter(|c| c.index != condition.index);
-                (alone && others.all(|c| c.holds(&arguments))).then_some(arguments)
-            });
-            let Some(arguments) = other else {
-                // Whatever breaks it, another rule of the same call speaks of: then both deny, and nothing is left open.
-                assert!(denied.is_some(), "{name}: no way to break {} alone", rule.syscall);
-                continue;
-            };
-            let outcome = call(name, number, &arguments);
-            match denied {
-                // What is not denied goes on as it would without the filter.
-                Some(_) => assert_eq!(
-                    outcome,
-                    call("none", number, &arguments),
-                    "{name}: {} {arguments:?}",
-                    rule.syscall
-                ),
-                None => assert_eq!(outcome, Outcome::Killed, "{name}: {} {arguments:?}", rule.syscall),
+                let outcome = call(name, number, &arguments);
+                let due = match denied {
+                    // What is not denied goes on as it would without the filter.
+                    Some(_) => call("none", number, &arguments),
+                    None => Outcome::Killed,
+                };
+                assert_eq!(outcome, due, "{name}: {} {arguments:x?}", rule.syscall);
+                broken += 1;
             }
-            broken += 1;
         }
     }
     (matching, broken)
