@@ -30,7 +30,8 @@ pub enum Exit {
     NoPerm = 77,
     /// The configuration is wrong (EX_CONFIG).
     Config = 78,
-    /// The worker was killed by its own filter; a human should look before it runs again.
+    /// The worker was killed by its own filter, or found that its confinement does not hold; a human should look before
+    /// it runs again.
     Violation = 100,
 }
 

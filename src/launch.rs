@@ -6,16 +6,14 @@
 
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::time::Duration;
 
 use crate::confine::kernel::{Failed, Kernel};
 use crate::confine::{self, Sealed};
 use crate::exit::Exit;
+use crate::ipc::handed;
 use crate::ipc::order::{MAX_REPORT, Order};
-use crate::sys::{exec, fds, memfd, message, poll, process, signals};
+use crate::sys::{exec, fds, message, poll, process, signals};
 
-/// How long the broker may take to say what to become; it says so right after starting us.
-const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// Becomes the program that the broker names over `fd`, a SEQPACKET socket. Returns only when that fails, after
 /// sending the reason; the broker sees the socket's end when it succeeds. Must be called before anything else owns a
 /// descriptor.
@@ -56,7 +54,8 @@ fn prepare(socket: &OwnedFd) -> Result<Order, Failed> {
     let prepared =
         process::die_with_parent().and_then(|()| process::harden()).and_then(|()| signals::reset());
     prepared.map_err(|error| Failed { step: "preparing the process", error })?;
-    let order = receive(socket).map_err(|error| Failed { step: "hearing what to become", error })?;
+    let order: Order =
+        handed::receive(socket).map_err(|error| Failed { step: "hearing what to become", error })?;
     // What the server leaves behind when it dies comes to the broker at that moment, and not before.
     process::adopt_orphans().map_err(|error| Failed { step: "adopting orphans", error })?;
     Ok(order)
@@ -66,17 +65,6 @@ fn prepare(socket: &OwnedFd) -> Result<Order, Failed> {
 fn start(_: Sealed, argv: Vec<String>) -> Failed {
     let error = exec::exec(argv.into_iter().map(Into::into).collect());
     Failed { step: "starting the program", error }
-}
-
-fn receive(socket: &OwnedFd) -> io::Result<Order> {
-    poll::wait(&[poll::Interest::read(std::os::fd::AsFd::as_fd(socket))], Some(TOLD_WITHIN))?;
-    let mut frame = [0; 32];
-    let got = message::recv(socket, &mut frame)?;
-    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
-    let size = frame.get(..got.len).and_then(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
-    let (Some(size), [order]) = (size, &got.fds[..]) else { return Err(invalid("this is no order")) };
-    let json = memfd::read_sealed(order, size)?;
-    serde_json::from_slice(&json).map_err(|_| invalid("the order is malformed"))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tunnelward::{commands, sys};
 static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
+    sys::panic::abort_the_process();
     let arguments: Result<Vec<String>, _> =
         std::env::args_os().skip(1).map(std::ffi::OsString::into_string).collect();
     let Ok(arguments) = arguments else {

@@ -1,13 +1,13 @@
 # Sourced by scripts/kernels: a virtual machine with Debian's kernel, and what runs in it.
 
-SUITE=bookworm
+RELEASE=bookworm
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 # The longest that one boot with everything in it may take, in seconds.
 BOOT=600
 # What tests/kernels/init must have reported: an early end is no success.
 RESULTS=(
     version lab refuses-the-kernel http http-ends stdio stdio-ends broker-is-confined worker-is-confined
-    says-what-is-lost no-violation
+    says-what-is-lost no-violation probe
 )
 
 # triple_of ARCH: the target of the agent.
@@ -39,9 +39,9 @@ fetch_guest() {
     rm -rf "$dir"
     mkdir -p "$dir/apt/lists/partial" "$dir/apt/archives/partial"
     : >"$dir/apt/status"
-    mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$SUITE //p" | head -n 1)
-    [ -n "$mirror" ] || fail "this machine knows no mirror of Debian $SUITE"
-    echo "deb [signed-by=$KEYRING] $mirror $SUITE main" >"$dir/apt/sources"
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$RELEASE //p" | head -n 1)
+    [ -n "$mirror" ] || fail "this machine knows no mirror of Debian $RELEASE"
+    echo "deb [signed-by=$KEYRING] $mirror $RELEASE main" >"$dir/apt/sources"
     # A configuration that knows nothing of this machine: its packages, sources and architectures play no part.
     options=(
         -qq -o "APT::Architecture=$arch" -o "APT::Architectures::=$arch" -o "Dir::State=$dir/apt"

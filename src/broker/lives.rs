@@ -33,6 +33,14 @@ impl Broker {
         }
     }
 
+    /// What a human should look at.
+    fn violation(&mut self, what: &'static str) {
+        self.log.error("confinement", what, &[]);
+        if self.config.confinement.on_violation == OnViolation::Stop {
+            self.begin_stop(&format!("stopped: {what}"), Exit::Violation);
+        }
+    }
+
     /// Takes the worker's status and decides what follows.
     pub(super) fn bury_worker(&mut self, now: Instant) {
         let Some(status) = self.worker.as_mut().and_then(|w| w.process.reap()) else { return };
@@ -53,11 +61,11 @@ impl Broker {
             self.window.abandon(held.request_id(), now);
         }
         self.orphans = worker.into_orphans();
+        let unconfined = status.code() == Some(Exit::Violation.code().into());
         if status.signal() == Some(SIGSYS) {
-            self.log.error("confinement", "the worker was killed by its own filter", &[]);
-            if self.config.confinement.on_violation == OnViolation::Stop {
-                self.begin_stop("stopped: the worker was killed by its own filter", Exit::Violation);
-            }
+            self.violation("the worker was killed by its own filter");
+        } else if unconfined {
+            self.violation("the worker found that its confinement does not hold");
         }
         let retired = std::mem::take(&mut self.retiring) && worker_ended_well;
         if self.stopping.is_some() {

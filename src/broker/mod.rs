@@ -10,8 +10,10 @@ use std::time::Instant;
 
 use aws_lc_rs::rand;
 
+use crate::config::confinement::Identity;
 use crate::config::types::Config;
 use crate::confine::kernel::{Abi, Failed, Kernel};
+use crate::confine::landlock::Grants;
 use crate::confine::{self, Fenced, Sealed, Single, Unprivileged};
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
@@ -27,13 +29,13 @@ use spawn::Images;
 pub mod budget;
 pub mod child;
 pub mod children;
-mod domain;
+pub mod domain;
 mod lives;
 pub mod notify;
 pub mod permit;
 pub mod relay;
 mod resolver;
-mod scratch;
+pub mod scratch;
 mod service;
 pub mod spawn;
 mod strays;
@@ -48,7 +50,6 @@ pub mod window;
 pub fn run(
     mut config: Config,
     env: BTreeMap<String, String>,
-    images: Images,
     (kernel, abi): (Kernel, Abi),
     log: Log,
 ) -> Exit {
@@ -83,7 +84,7 @@ pub fn run(
     let exit = match confine(&config, abi, scratch.as_ref()) {
         Ok(sealed) => {
             log.info("confinement", "broker confined", &facts(&sealed));
-            Broker::new(&sealed, config, instance_id, images, signals, notify, log.clone()).serve()
+            Broker::new(&sealed, config, instance_id, Images::default(), signals, notify, log.clone()).serve()
         }
         Err(e) => failed("confinement failed", &e),
     };
@@ -96,13 +97,20 @@ pub fn run(
 
 /// Everything that is taken away, in the order in which it can be.
 fn confine(config: &Config, abi: Abi, scratch: Option<&Scratch>) -> Result<Sealed, Failed> {
+    enter(config.confinement.identity, abi, &domain::grants(config, scratch))
+}
+
+/// Confines this process as the broker.
+///
+/// # Errors
+/// The step that failed; the process must end.
+pub fn enter(identity: Option<Identity>, abi: Abi, grants: &Grants) -> Result<Sealed, Failed> {
     let single = Single::assert()?;
-    let unprivileged = Unprivileged::become_(single, config.confinement.identity)?;
+    let unprivileged = Unprivileged::become_(single, identity)?;
     // A change of user may have made the process open to its user again.
     process::harden()
         .map_err(|error: io::Error| Failed { step: "closing the process to its user", error })?;
-    let fenced = Fenced::enter(unprivileged, abi, &domain::grants(config, scratch))?;
-    confine::broker(fenced)
+    confine::broker(Fenced::enter(unprivileged, abi, grants)?)
 }
 
 fn facts(sealed: &Sealed) -> [(&'static str, crate::log::Value<'static>); 2] {

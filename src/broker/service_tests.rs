@@ -209,6 +209,7 @@ impl Player {
             }
             "long" => message::send(&self.raw, &vec![b' '; 70_000], &[]).unwrap(),
             "violation" => process::raise(31),
+            "unconfined" => leave(Exit::Violation),
             "ask" => {
                 self.asks(1, "r1");
                 self.asks(2, "r1");
@@ -236,7 +237,7 @@ impl Player {
             (_, ToWorker::Drain { .. }) => {
                 self.says(FromWorker::Drained { unfinished: 0 });
                 // Not by returning: the harness would write to a place that is not ours.
-                leave();
+                leave(Exit::Ok);
             }
             // The first life ends here; the next ones hear of the call as an orphan.
             ("ask", ToWorker::Verdict { call: 2, .. }) if !self.orphaned => std::process::abort(),
@@ -273,8 +274,8 @@ impl Player {
     clippy::exit,
     reason = "the fake worker ends without the harness's words"
 )]
-fn leave() -> ! {
-    std::process::exit(0)
+fn leave(exit: Exit) -> ! {
+    std::process::exit(exit.code().into())
 }
 
 // ---- the tests ----
@@ -352,11 +353,15 @@ fn a_worker_that_dies_again_and_again_is_started_slowly_and_never_ends_the_servi
 }
 
 #[test]
-fn a_worker_killed_by_its_filter_is_not_replaced() {
-    let mut house = House::start("violation", vec![shell("exec cat")]);
-    assert_eq!(house.end(), Exit::Violation);
-    assert_eq!(house.count("worker started"), 1);
-    assert!(house.broker.children.is_empty());
+fn a_worker_killed_by_its_filter_or_without_confinement_is_not_replaced() {
+    for (part, why) in
+        [("violation", "killed by its own filter"), ("unconfined", "confinement does not hold")]
+    {
+        let mut house = House::start(part, vec![shell("exec cat")]);
+        assert_eq!(house.end(), Exit::Violation);
+        assert_eq!((house.count("worker started"), house.count(why)), (1, 1), "{:#?}", house.log());
+        assert!(house.broker.children.is_empty());
+    }
 }
 
 #[test]

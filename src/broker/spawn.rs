@@ -12,9 +12,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use crate::config::types;
+use crate::ipc::handed;
 use crate::ipc::order::Order;
 use crate::sys::process::{self, Kill};
-use crate::sys::{fds, memfd, message, pair, poll};
+use crate::sys::{fds, pair, poll};
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -116,6 +117,12 @@ pub struct Launched {
 }
 
 impl Images {
+    /// This program in the role that makes attempts: it is started as a worker is.
+    #[must_use]
+    pub fn probe() -> Self {
+        Self { worker: vec!["probe".into()], ..Self::default() }
+    }
+
     /// Starts a worker: the socket as descriptor 0, nothing on descriptor 1, an empty environment.
     ///
     /// # Errors
@@ -139,9 +146,7 @@ impl Images {
         let (status, theirs) = pair::new()?;
         let inherited = fds::inheritable(theirs.as_fd())?;
         let order = Order { require, profile: server.profile.clone(), argv: server.argv.clone() };
-        let json = serde_json::to_vec(&order).map_err(io::Error::other)?;
-        // It waits in the socket until launch asks.
-        message::send(&status, json.len().to_string().as_bytes(), &[memfd::sealed(&json)?.as_fd()])?;
+        handed::hand(&status, &order)?;
         let mut command = self.command(&self.launch);
         command.arg("--fd").arg(inherited.as_raw_fd().to_string()).arg(server.channel.as_str());
         command.env_clear().envs(&server.env).current_dir(&server.cwd);

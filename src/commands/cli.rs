@@ -5,6 +5,7 @@
 
 use argh::FromArgs;
 
+use super::confinement::Wanted;
 use crate::config::{Flags, argv, keys};
 
 /// What a command line asks for.
@@ -14,8 +15,12 @@ pub enum Cli {
     Run(Flags),
     /// Check the configuration that `run` would use.
     ConfigCheck(Flags),
+    /// Say what is enforced.
+    Confinement(Wanted),
     /// Be the worker of a broker.
     Worker,
+    /// Attempt what is forbidden.
+    Probe,
     /// Be a stdio MCP server.
     Launch(Launch),
     /// Print this and be content.
@@ -39,6 +44,7 @@ struct Top {
 enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
+    Confinement(ConfinementFlags),
     Version(VersionCommand),
 }
 
@@ -73,7 +79,7 @@ pub struct Launch {
     pub channel: String,
 }
 
-/// Two subcommands with the same flags; the parser has no way to share them.
+/// Three subcommands with the same flags; the parser has no way to share them.
 macro_rules! flags {
     ($($(#[$doc:meta])* $field:ident: $key:ident,)*) => {
         /// run the agent
@@ -88,6 +94,28 @@ macro_rules! flags {
         #[argh(subcommand, name = "check", usage = "[flags]")]
         struct CheckFlags {
             $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
+        }
+
+        /// show what each process may do on this kernel, as processes that are really confined report it; exit 0 only
+        /// if everything that should be denied is denied, else 70, and 69 if the kernel lacks what is required
+        #[derive(FromArgs)]
+        #[argh(subcommand, name = "confinement", usage = "[--probe] [--json] [flags of run]")]
+        struct ConfinementFlags {
+            /// attempt everything that is forbidden, and show the answers
+            #[argh(switch)]
+            probe: bool,
+            /// print JSON (version 1 of its shape) instead of text
+            #[argh(switch)]
+            json: bool,
+            $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
+        }
+
+        impl From<ConfinementFlags> for Wanted {
+            fn from(given: ConfinementFlags) -> Self {
+                let mut flags = Flags::default();
+                $(for value in given.$field { flags.add(keys::$key.flag, value); })*
+                Self { flags, json: given.json, probe: given.probe }
+            }
         }
 
         impl From<RunFlags> for Flags {
@@ -217,6 +245,7 @@ pub fn parse(arguments: &[String]) -> Cli {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["worker"] => return Cli::Worker,
+        ["probe"] => return Cli::Probe,
         ["launch", rest @ ..] => return launch(rest),
         ["-h"] | [] => return top(&["--help"]),
         _ => {}
@@ -224,14 +253,34 @@ pub fn parse(arguments: &[String]) -> Cli {
     // Where the flags of the table begin; everything before is for the parser alone.
     let start = match words.as_slice() {
         ["run", ..] => 1,
+        ["sandbox", rest @ ..] => {
+            let confinement = std::iter::once("confinement").chain(rest.iter().copied());
+            return parse(&confinement.map(str::to_string).collect::<Vec<_>>());
+        }
+        ["confinement", ..] => {
+            // These two are not of the table.
+            let own = |word: &&str| matches!(*word, "--probe" | "--json");
+            let (own, rest): (Vec<&str>, Vec<&str>) = words.iter().copied().partition(own);
+            let rest: Vec<String> = rest.iter().skip(1).map(|word| (*word).to_string()).collect();
+            return normalised(&[&["confinement"], &own[..]].concat(), &rest);
+        }
         ["config", "check", ..] => 2,
         _ => return top(&words),
     };
     let (command, flags) = arguments.split_at(start.min(arguments.len()));
+    normalised(&command.iter().map(String::as_str).collect::<Vec<_>>(), flags)
+}
+
+/// Understands a command whose flags are those of the table.
+fn normalised(command: &[&str], flags: &[String]) -> Cli {
     match argv::normalise(flags) {
-        Ok(flags) => top(&command.iter().chain(&flags).map(String::as_str).collect::<Vec<_>>()),
+        Ok(flags) => {
+            top(&command.iter().copied().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>())
+        }
         Err(error) => {
-            Cli::Usage(format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
+            let name =
+                command.iter().filter(|word| !word.starts_with('-')).copied().collect::<Vec<_>>().join(" ");
+            Cli::Usage(format!("{error}\n\nRun tunnelward {name} --help for the flags."))
         }
     }
 }
@@ -245,6 +294,7 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..
         }) => Cli::ConfigCheck(flags.into()),
+        Ok(Top { command: Some(Sub::Confinement(flags)), .. }) => Cli::Confinement(flags.into()),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }

@@ -4,6 +4,7 @@
 
 pub mod cli;
 mod config_check;
+pub mod confinement;
 mod run;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
+        Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Print(text) => {
             say(&text);
             Exit::Ok
@@ -51,6 +53,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             Exit::Usage
         }
         Cli::Worker => run::worker(),
+        Cli::Probe => confinement::subject::run(),
         Cli::Launch(launch) => run::launch(launch),
     }
 }

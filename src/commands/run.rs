@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::cli::Launch;
 use super::complain;
-use crate::broker::spawn::Images;
 use crate::config::Config;
 use crate::config::types;
 use crate::confine::kernel::Kernel;
@@ -23,7 +22,7 @@ pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
         }
     };
     match open_log(&config.log, &env) {
-        Ok(log) => broker::run(config, env, Images::default(), (kernel, abi), log),
+        Ok(log) => broker::run(config, env, (kernel, abi), log),
         Err(text) => {
             complain(&text);
             Exit::CantCreate

@@ -31,7 +31,8 @@ pub struct Confinement {
 }
 
 /// A user and a group, neither of them root's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// The user.
     pub uid: u32,

@@ -55,6 +55,13 @@ impl Host<'_> {
     }
 }
 
+/// Whether flags or environment say anything at all: name a file, or set what a file could set.
+#[must_use]
+pub fn is_given(flags: &Flags, host: Host<'_>) -> bool {
+    let by_env = |key: &keys::Key| host.env.get(key.env).is_some_and(|value| !value.trim().is_empty());
+    keys::ALL.iter().any(|key| flags.all(key.flag).is_some() || by_env(key))
+}
+
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.
 ///
 /// # Errors

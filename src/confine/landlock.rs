@@ -13,6 +13,8 @@ use landlock::{
     make_bitflags,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::kernel::{Abi, Failed};
 use crate::config::confinement::{HIGHEST_ABI, Profile};
 
@@ -20,7 +22,8 @@ use crate::config::confinement::{HIGHEST_ABI, Profile};
 pub const DNS: u16 = 53;
 
 /// What a domain allows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grants {
     /// To read, with everything below.
     pub read: BTreeSet<PathBuf>,

@@ -4,8 +4,9 @@ use super::kernel::{Failed, Step as _};
 use crate::config::types;
 use crate::sys::limits::{Limit, lower};
 
-/// Descriptors of the broker: one for each child and worker, three pipes each, and what starting one needs.
-const BROKER_DESCRIPTORS: u64 = 4096;
+/// Descriptors of the broker and the most that anyone below it can have, since a hard limit is inherited: the broker
+/// itself needs a few for each child, a worker two for each call that its channels allow at once.
+const BROKER_DESCRIPTORS: u64 = 65_536;
 /// Descriptors that a worker has besides its connections: socket, epoll, standard streams, a lookup.
 const WORKER_DESCRIPTORS: u64 = 64;
 /// Connections of one channel beyond its calls in progress: those that are idle or just being opened.
@@ -15,13 +16,12 @@ const WORKER_SPACE: u64 = 512 << 20;
 /// How often a payload may be in memory at a time: as it came, decoded, and as it is sent.
 const COPIES: u64 = 3;
 
-/// For the broker, and so for everything below it: no dump (it would hold the key), no message queues, no real-time
-/// priority (nobody needs them), descriptors as many as servers and workers can use.
+/// For the broker, and so for everything below it: no message queues, no real-time priority (nobody needs them),
+/// descriptors as many as servers and workers can use. Core dumps are off in every role already.
 pub(super) fn broker() -> Result<(), Failed> {
-    lower(Limit::Core, 0).step("limit of core dumps")?;
     lower(Limit::MessageQueues, 0).step("limit of message queues")?;
     lower(Limit::RealTime, 0).step("limit of real-time priority")?;
-    lower(Limit::Descriptors, BROKER_DESCRIPTORS.max(u64::from(u16::MAX))).step("limit of descriptors")
+    lower(Limit::Descriptors, BROKER_DESCRIPTORS).step("limit of descriptors")
 }
 
 /// For the worker: no file grows, and memory and descriptors are as many as the configured bounds can take.

@@ -5,15 +5,18 @@
 //! [`Single`] → [`Unprivileged`] → [`Fenced`] → [`Sealed`]. There is no way to leave a step out, and what needs
 //! confinement (serving, reading the network, becoming an MCP server) asks for a [`Sealed`].
 
+pub mod attempts;
 pub mod kernel;
 pub mod landlock;
 mod limits;
 mod privileges;
+pub mod report;
 pub mod seccomp;
+pub mod selftest;
 
 use crate::config::confinement::{Identity, Profile};
 use crate::config::types;
-use crate::sys::kernel::{Inherit, refuse_exec_gain};
+use crate::sys::kernel::{Inherit, exec_gain_refused, refuse_exec_gain};
 use crate::sys::process;
 
 use kernel::{Abi, Failed, Step as _};
@@ -47,6 +50,10 @@ pub struct Facts {
     pub landlock: u8,
     /// How many seccomp programs were installed.
     pub filters: u8,
+    /// Whether other processes of the user may look into this one.
+    pub dumpable: bool,
+    /// Whether memory that was writable is refused to become executable.
+    pub mdwe: bool,
 }
 
 impl Single {
@@ -94,8 +101,10 @@ impl Fenced {
 impl Sealed {
     fn seal(fenced: Fenced, role: Role) -> Result<Self, Failed> {
         let filters = u8::try_from(seccomp::programs(role).count()).unwrap_or(u8::MAX);
+        // The filter lets nobody ask afterwards.
+        let (dumpable, mdwe) = (process::is_dumpable(), exec_gain_refused());
         seccomp::install(role)?;
-        Ok(Self { facts: Facts { landlock: fenced.abi.number(), filters } })
+        Ok(Self { facts: Facts { landlock: fenced.abi.number(), filters, dumpable, mdwe } })
     }
 
     /// What was enforced.
@@ -107,7 +116,7 @@ impl Sealed {
     /// For unit tests of what asks for the proof, in a process that is not confined.
     #[cfg(test)]
     pub fn of_a_test() -> Self {
-        Self { facts: Facts { landlock: 0, filters: 0 } }
+        Self { facts: Facts { landlock: 0, filters: 0, dumpable: true, mdwe: false } }
     }
 }
 
@@ -143,7 +152,13 @@ pub fn child(abi: Abi, profile: &Profile) -> Result<Sealed, Failed> {
     limits::child(profile.max_processes)?;
     let unprivileged = Unprivileged::become_(Single::assert()?, None)?;
     let fenced = Fenced::enter(unprivileged, abi, &Grants::of_child(profile))?;
-    Sealed::seal(fenced, Role::Child { inet: !profile.tcp_ports.is_empty(), unix: profile.unix_sockets })
+    Sealed::seal(fenced, child_role(profile))
+}
+
+/// Which filters an MCP server gets.
+#[must_use]
+pub fn child_role(profile: &Profile) -> Role {
+    Role::Child { inet: !profile.tcp_ports.is_empty(), unix: profile.unix_sockets }
 }
 
 /// What the worker may touch: the files of the resolver, and the ports that the configuration names.

@@ -2,5 +2,6 @@
 
 pub mod channel;
 pub mod digest;
+pub mod handed;
 pub mod msg;
 pub mod order;

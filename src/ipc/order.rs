@@ -7,7 +7,7 @@ use crate::config::confinement::Profile;
 /// The longest report of a failure that launch sends back, in bytes.
 pub const MAX_REPORT: usize = 512;
 
-/// Travels as JSON in a sealed memfd, whose length is the text of the frame.
+/// Handed over by `ipc::handed`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {

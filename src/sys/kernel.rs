@@ -11,6 +11,7 @@ use std::ptr;
 const LANDLOCK_CREATE_RULESET_VERSION: libc::c_long = 1;
 /// From prctl(2) and the kernel's `uapi/linux/prctl.h`; newer than the C library's headers.
 const PR_SET_MDWE: libc::c_int = 65;
+const PR_GET_MDWE: libc::c_int = 66;
 const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
 const PR_MDWE_NO_INHERIT: libc::c_ulong = 2;
 
@@ -77,4 +78,12 @@ pub fn refuse_exec_gain(inherit: Inherit) -> io::Result<()> {
     // SAFETY: integers go in; the call changes attributes of this process and touches no memory.
     let answer = unsafe { libc::prctl(PR_SET_MDWE, flags, none, none, none) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether [`refuse_exec_gain`] is in force.
+#[must_use]
+pub fn exec_gain_refused() -> bool {
+    let none: libc::c_ulong = 0;
+    // SAFETY: integers go in; the call touches no memory. A kernel that does not know it answers -1.
+    unsafe { libc::prctl(PR_GET_MDWE, none, none, none, none) > 0 }
 }

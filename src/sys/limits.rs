@@ -7,8 +7,6 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// What is limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Bytes of a core dump.
-    Core,
     /// Bytes that a file may grow to.
     FileSize,
     /// Open descriptors.
@@ -29,7 +27,6 @@ pub enum Limit {
 /// When the kernel refuses.
 pub fn lower(limit: Limit, value: u64) -> io::Result<()> {
     let resource = match limit {
-        Limit::Core => Resource::Core,
         Limit::FileSize => Resource::Fsize,
         Limit::Descriptors => Resource::Nofile,
         Limit::AddressSpace => Resource::As,

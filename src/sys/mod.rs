@@ -3,7 +3,9 @@
 //! Used by every role. Signatures are safe: descriptors go in borrowed and come out owned, lengths are checked here,
 //! and every `unsafe` block carries its proof. Nothing here knows what the agent does.
 
+pub mod attempt;
 pub mod env;
+pub mod errno;
 pub mod exec;
 pub mod fds;
 pub mod files;
@@ -14,6 +16,7 @@ pub mod locked;
 pub mod memfd;
 pub mod message;
 pub mod pair;
+pub mod panic;
 pub mod poll;
 pub mod process;
 pub mod signals;

@@ -29,6 +29,12 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether other processes of the user may look into this one.
+#[must_use]
+pub fn is_dumpable() -> bool {
+    !matches!(rustix::process::dumpable_behavior(), Ok(DumpableBehavior::NotDumpable))
+}
+
 /// What the worker does first: dies with the broker, shows nothing to its user's other processes, leaves signals to the
 /// broker, and takes its end of the socket off descriptor 0.
 ///

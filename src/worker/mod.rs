@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::config::types::{Transport, Worker};
 use crate::confine::kernel::Kernel;
-use crate::confine::{self, Sealed};
+use crate::confine::{self, Sealed, selftest};
 use crate::control::client::Client;
 use crate::control::metadata;
 use crate::control::poll::Poller;
@@ -59,6 +59,7 @@ pub fn run() -> Exit {
             log.error("worker", "worker ends", &[("error", e.to_string().into())]);
             match e {
                 StartError::Kernel(_) => Exit::Unavailable,
+                StartError::SelfTest(_) => Exit::Violation,
                 StartError::Runtime(_) | StartError::Confinement(_) => Exit::Os,
                 _ => Exit::Software,
             }
@@ -78,6 +79,7 @@ fn live(socket: OwnedFd) -> Result<(), StartError> {
     drop(inside);
     let abi = Kernel::probe().check(start.config.require).map_err(StartError::Kernel)?;
     let sealed = confine::worker(abi, &start.config).map_err(StartError::Confinement)?;
+    selftest::worker(&sealed, &confine::worker_grants(&start.config)).map_err(StartError::SelfTest)?;
     drop(start);
     // Work inside block_on costs additional wake-ups, so the outermost future only waits for the end.
     let ended = runtime.block_on(async move {

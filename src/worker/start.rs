@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::types::Worker;
 use crate::confine::kernel::{Failed, Missing};
+use crate::confine::selftest::NotDenied;
 use crate::control;
 use crate::ipc::channel::{self, Channel, Received};
 use crate::ipc::msg::{FromWorker, ToWorker};
@@ -51,6 +52,8 @@ pub enum StartError {
     Kernel(Missing),
     /// A step of the confinement.
     Confinement(Failed),
+    /// All steps were made, and still something is possible that must not be.
+    SelfTest(NotDenied),
 }
 
 impl std::fmt::Display for StartError {
@@ -70,6 +73,7 @@ impl std::fmt::Display for StartError {
             Self::Runtime(e) => write!(f, "no runtime: {e}"),
             Self::Kernel(e) => write!(f, "{e}"),
             Self::Confinement(e) => write!(f, "confinement failed at {e}"),
+            Self::SelfTest(e) => write!(f, "the confinement does not hold: {e}"),
         }
     }
 }

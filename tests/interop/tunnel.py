@@ -36,7 +36,11 @@ def npm(name, *arguments):
 
 def scenarios(directory):
     """Name: the client's set of calls, its modes one after the other, and the server: over stdio or over HTTP."""
-    sdk = str(HERE / "sdk_server.py")
+    # A copy, because whom the agent becomes may not be let into the checkout.
+    sdk = f"{directory}/server/sdk_server.py"
+    if not os.path.exists(sdk):
+        os.mkdir(f"{directory}/server")
+        shutil.copy(HERE / "sdk_server.py", sdk)
     files = f"{directory}/files"
     memory = f"MEMORY_FILE_PATH={directory}/files/memory.jsonl"
     everything_http = ["/usr/bin/env", f"PORT={PORT}", *npm("server-everything", "streamableHttp")]

@@ -52,7 +52,7 @@ pub use command::Command;
 pub use faults::{Drip, Fault, On};
 pub use pki::Ca;
 pub use plane::{ControlPlane, Options};
-pub use program::program;
+pub use program::{attacker, program};
 pub use raw::RawServer;
 pub use records::{PollRecord, ResponseRecord};
 pub use stub::{Stub, StubOptions, StubRequest};

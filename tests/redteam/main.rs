@@ -2,6 +2,9 @@
 //!
 //! - `redteam run …`: the genuine broker, which starts this program as its worker: one whose code is subverted.
 //! - `redteam child`: a stdio MCP server that tries everything.
+//! - `redteam attempts --agent PATH`: makes every attempt of the probe unconfined, and prints how each ended as JSON.
+//! - `redteam attempt`: makes one of them, which stdin names.
+//! - `redteam end ROLE HOW`: a process that is confined as this role and cannot go on.
 //! - `redteam rule FILTER NUMBER ARGUMENT…`: makes one system call below one filter of the policy.
 //! - `redteam outer [--refuse …]… [--landlock-abi N] PROGRAM [ARGUMENT]…`: starts the program on a lesser kernel.
 
@@ -18,7 +21,9 @@
     reason = "test code: what cannot be set up must fail loudly"
 )]
 
+mod attempt;
 mod child;
+mod end;
 mod outer;
 mod rule;
 mod worker;
@@ -38,6 +43,9 @@ struct RedTeam {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Command {
+    Attempt(attempt::One),
+    Attempts(attempt::All),
+    End(end::Options),
     Child(child::Options),
     Outer(outer::Options),
     Rule(rule::Options),
@@ -52,6 +60,9 @@ fn main() -> ExitCode {
         _ => {}
     }
     match argh::from_env::<RedTeam>().command {
+        Command::Attempt(_) => return attempt::one(),
+        Command::Attempts(options) => attempt::all(&options),
+        Command::End(options) => end::run(&options),
         Command::Child(options) => child::run(&options),
         Command::Outer(options) => outer::run(&options),
         Command::Rule(options) => return rule::run(&options),

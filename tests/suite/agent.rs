@@ -103,7 +103,7 @@ impl Setup {
         let program = self.program.unwrap_or_else(crate::place::agent);
         let mut command = match &self.outer {
             Some(lesser) => {
-                let mut command = traced(crate::lab::program().with_file_name("redteam"));
+                let mut command = traced(crate::lab::attacker());
                 command.arg("outer").args(lesser).arg(program);
                 command
             }

@@ -231,7 +231,7 @@ fn log_lines_carry_a_priority_only_where_the_journal_reads_them() {
         let log = dir.path().join("stderr");
         let stderr = std::fs::File::create(&log).unwrap();
         let stream = stream(&stderr.metadata().unwrap());
-        let status = Command::new(env!("CARGO_BIN_EXE_tunnelward"))
+        let status = Command::new(crate::place::agent())
             .args(["run", "--config", path.to_str().unwrap()])
             .env_clear()
             .env("JOURNAL_STREAM", stream)

@@ -146,7 +146,7 @@ print('fine' if fd >= 0 else ctypes.get_errno())
 #[test]
 fn the_pretended_kernel_refuses_what_it_does_not_know() {
     let ask = |abi: u8, files: u8, net: u8| {
-        let mut command = std::process::Command::new(crate::lab::program().with_file_name("redteam"));
+        let mut command = std::process::Command::new(crate::lab::attacker());
         command.args(["outer", "--landlock-abi", &abi.to_string(), "/usr/bin/python3", "-c", RULESET]);
         let output = command.args([files.to_string(), net.to_string()]).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_string()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use seccompiler::{TargetArch, compile_from_json};
 use serde_json::{Value, json};
 
-use crate::lab::program;
+use crate::lab::attacker;
 use crate::place::repository;
 
 const SIGSYS: i32 = 31;
@@ -111,7 +111,7 @@ enum Outcome {
 }
 
 fn call(filter: &str, number: u32, arguments: &[u64; 6]) -> Outcome {
-    let mut child = Command::new(program().with_file_name("redteam"))
+    let mut child = Command::new(attacker())
         .args(["rule", filter, &number.to_string()])
         .args(arguments.map(|a| a.to_string()))
         .stdin(Stdio::null())

@@ -3,23 +3,17 @@
 //! `tests/redteam` is the attacker. Each attack by the worker is a life of its own under a genuine broker.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::agent::{Agent, SOON, Setup, alive, eventually};
-use crate::lab::program;
+use crate::lab::attacker;
 use crate::place::{repository, servers_dir};
-
-/// The attacker, beside the lab.
-fn redteam() -> PathBuf {
-    program().with_file_name("redteam")
-}
 
 const TUNNEL: &str = "tunnel_0123456789abcdef0123456789abcdef";
 
 /// An agent whose worker makes this attack. The control plane is a port where nobody answers.
 fn attacked_by(attack: &str) -> Agent {
-    let setup = Setup::new("").program(redteam());
+    let setup = Setup::new("").program(attacker());
     let key = setup.file("key", "sk-secret");
     let log = setup.dir.path().join("agent.log");
     let attack = attack.replace("KEY", &key.display().to_string()).replace("LOG", &log.display().to_string());
@@ -122,7 +116,7 @@ fn serving(arguments: &str, more: &str) -> Agent {
     let setup = Setup::new("");
     let key = setup.file("key", "sk-secret");
     let command =
-        format!("{} child {}", redteam().display(), arguments.replace("KEY", &key.display().to_string()));
+        format!("{} child {}", attacker().display(), arguments.replace("KEY", &key.display().to_string()));
     let yaml = format!(
         "control_plane: {{base_url: \"http://127.0.0.1:9\", tunnel_id: {TUNNEL}, api_key: \"file:{}\"}}\n\
          log: {{format: struct-text}}\nmcp: {{commands: [{{command: {command:?}{more}}}]}}\n",
