@@ -46,7 +46,8 @@ install_missing() {
     MISSING=()
 }
 
-# The pinned toolchain. A machine whose only toolchain is the same version under another name is served too.
+# The pinned toolchain, with the target that everything is built for, tests included. A machine whose only toolchain is
+# the same version under another name is served too.
 use_toolchain() {
     command -v rustup >/dev/null || unavailable "rustup is missing: install it with the means of your system"
     if rustup run "$TOOLCHAIN" cargo --version >/dev/null 2>&1; then
@@ -58,6 +59,7 @@ use_toolchain() {
         rustup toolchain install "$TOOLCHAIN" --profile minimal --component rustfmt,clippy --no-self-update
         export RUSTUP_TOOLCHAIN=$TOOLCHAIN
     fi
+    use_target "$X86_64"
 }
 
 # use_target TRIPLE: the standard library of a target.
