@@ -11,7 +11,7 @@ use std::time::Instant;
 use aws_lc_rs::rand;
 
 use crate::config::confinement::Identity;
-use crate::config::types::Config;
+use crate::config::types::{Config, Kept};
 use crate::confine::kernel::{Abi, Failed, Kernel};
 use crate::confine::landlock::Grants;
 use crate::confine::{self, Fenced, Sealed, Single, Unprivileged};
@@ -30,6 +30,7 @@ pub mod budget;
 pub mod child;
 pub mod children;
 pub mod domain;
+pub mod errand;
 mod lives;
 pub mod notify;
 pub mod permit;
@@ -126,7 +127,7 @@ fn report(config: &Config, kernel: &Kernel, log: &Log) {
     if let Some(caveat) = kernel.caveat() {
         log.warn("confinement", "the kernel enforces less than usual", &[("what", caveat.into())]);
     }
-    if !config.worker.control.api_key.is_locked() {
+    if !config.worker.secrets().all(Kept::is_locked) {
         let fields = [("remedy", "raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the unit)".into())];
         log.warn("confinement", "secrets are not locked in memory", &fields);
     }

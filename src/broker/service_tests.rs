@@ -39,6 +39,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
             poll_guardrail: Duration::from_secs(5),
             max_inflight: 10,
             poll_channels: None,
+            peer: Default::default(),
         },
         bindings: bindings.collect(),
         mcp: Mcp {
@@ -49,6 +50,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         },
         limits: Limits::default(),
         ca_pem: None,
+        tls: Default::default(),
         log_level: Level::Debug,
         require: DEFAULT_ABI,
     };

@@ -7,6 +7,7 @@ use argh::FromArgs;
 
 use super::confinement::Wanted;
 use crate::config::{Flags, argv, keys};
+use crate::worker::look;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -17,10 +18,14 @@ pub enum Cli {
     ConfigCheck(Flags),
     /// Say what is enforced.
     Confinement(Wanted),
+    /// Show the pins of a host.
+    Pin(String, Flags),
     /// Be the worker of a broker.
     Worker,
     /// Attempt what is forbidden.
     Probe,
+    /// Be the worker that looks at a peer.
+    Look,
     /// Be a stdio MCP server.
     Launch(Launch),
     /// Print this and be content.
@@ -45,6 +50,7 @@ enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementFlags),
+    Pin(PinCommand),
     Version(VersionCommand),
 }
 
@@ -52,6 +58,15 @@ enum Sub {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version")]
 struct VersionCommand {}
+
+/// show the keys of a host that can be pinned; takes the flags of run too
+#[derive(FromArgs)]
+#[argh(subcommand, name = "pin", usage = "<host[:port]> [flags]")]
+struct PinCommand {
+    /// the host, with a port when it is not 443
+    #[argh(positional, arg_name = "host[:port]")]
+    target: String,
+}
 
 /// look at the configuration
 #[derive(FromArgs)]
@@ -79,7 +94,7 @@ pub struct Launch {
     pub channel: String,
 }
 
-/// Three subcommands with the same flags; the parser has no way to share them.
+/// Subcommands with the same flags; the parser has no way to share them.
 macro_rules! flags {
     ($($(#[$doc:meta])* $field:ident: $key:ident,)*) => {
         /// run the agent
@@ -155,9 +170,9 @@ flags! {
     control_plane_organization_id: ORGANIZATION_ID,
     /// reference to the API key: env:NAME, file:/path or credential:NAME
     control_plane_api_key: API_KEY,
-    /// client certificate for the control plane (not supported yet)
+    /// client certificate for the control plane
     control_plane_client_cert: CONTROL_CLIENT_CERT,
-    /// key of the client certificate (not supported yet)
+    /// key of the client certificate
     control_plane_client_key: CONTROL_CLIENT_KEY,
     /// proxy for the control plane (not supported yet)
     control_plane_http_proxy: CONTROL_HTTP_PROXY,
@@ -199,9 +214,9 @@ flags! {
     mcp_command: MCP_COMMANDS,
     /// proxy for MCP servers (not supported yet)
     mcp_http_proxy: MCP_HTTP_PROXY,
-    /// client certificate for MCP servers (not supported yet)
+    /// client certificate for MCP servers
     mcp_client_cert: MCP_CLIENT_CERT,
-    /// key of the client certificate (not supported yet)
+    /// key of the client certificate
     mcp_client_key: MCP_CLIENT_KEY,
     /// "Key: Value" for MCP servers; may be repeated
     mcp_extra_headers: MCP_EXTRA_HEADERS,
@@ -246,13 +261,14 @@ pub fn parse(arguments: &[String]) -> Cli {
     match words.as_slice() {
         ["worker"] => return Cli::Worker,
         ["probe"] => return Cli::Probe,
+        [look::ROLE] => return Cli::Look,
         ["launch", rest @ ..] => return launch(rest),
         ["-h"] | [] => return top(&["--help"]),
         _ => {}
     }
     // Where the flags of the table begin; everything before is for the parser alone.
     let start = match words.as_slice() {
-        ["run", ..] => 1,
+        ["run" | "pin", ..] => 1,
         ["sandbox", rest @ ..] => {
             let confinement = std::iter::once("confinement").chain(rest.iter().copied());
             return parse(&confinement.map(str::to_string).collect::<Vec<_>>());
@@ -274,6 +290,7 @@ pub fn parse(arguments: &[String]) -> Cli {
 /// Understands a command whose flags are those of the table.
 fn normalised(command: &[&str], flags: &[String]) -> Cli {
     match argv::normalise(flags) {
+        Ok(flags) if command == ["pin"] => pin(&flags),
         Ok(flags) => {
             top(&command.iter().copied().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>())
         }
@@ -285,12 +302,31 @@ fn normalised(command: &[&str], flags: &[String]) -> Cli {
     }
 }
 
+/// `pin` has a word of its own; the flags are those of `run`, which is asked to read them.
+fn pin(arguments: &[String]) -> Cli {
+    let (mut own, mut flags) = (vec!["pin"], vec!["run"]);
+    let mut rest = arguments.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        if word.starts_with("--") && word != "--help" {
+            flags.push(word);
+            flags.extend(rest.next());
+        } else {
+            own.push(word);
+        }
+    }
+    match (top(&own), top(&flags)) {
+        (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
+        (Cli::Pin(..), other) | (other, _) => other,
+    }
+}
+
 fn top(words: &[&str]) -> Cli {
     let version = || Cli::Print(format!("tunnelward {}", env!("CARGO_PKG_VERSION")));
     match Top::from_args(&["tunnelward"], words) {
         Ok(Top { version: true, .. }) => version(),
         Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
+        Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
         Ok(Top {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..
         }) => Cli::ConfigCheck(flags.into()),

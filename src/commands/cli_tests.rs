@@ -98,3 +98,25 @@ fn the_hidden_roles_are_understood() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn pin_takes_a_host_and_the_flags_of_run_in_any_order() {
+    for words in [
+        &["pin", "h:1", "--ca-bundle", "/c", "--config=x"][..],
+        &["pin", "--ca-bundle=/c", "h:1", "--config", "x"],
+        &["pin", "--config", "x", "--ca-bundle", "/c", "h:1"],
+    ] {
+        match cli(words) {
+            Cli::Pin(target, flags) => {
+                assert_eq!((target.as_str(), flags.last("ca-bundle")), ("h:1", Some("/c")));
+                assert_eq!(flags.last("config"), Some("x"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(usage(&["pin"]).contains("host[:port]"));
+    assert!(usage(&["pin", "a", "b"]).contains('b'));
+    assert!(usage(&["pin", "h", "--nope"]).starts_with("unknown flag: --nope"));
+    assert!(matches!(cli(&["pin", "--help"]), Cli::Print(text) if text.contains("host[:port]")));
+    assert!(matches!(cli(&["look"]), Cli::Look));
+}

@@ -5,15 +5,18 @@
 pub mod cli;
 mod config_check;
 pub mod confinement;
+mod pin;
 mod run;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::SystemTime;
 
-use crate::config::{self, Config, Flags, Host, Problem};
+use crate::config::{self, Config, Flags, Host};
 use crate::exit::Exit;
-use crate::{sys, tls};
+use crate::tls::Trust;
+use crate::{sys, worker};
 use cli::Cli;
 
 /// Does what the arguments (without the program's name) ask for. `take_env` takes the environment and leaves none.
@@ -52,29 +55,38 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             complain(&text);
             Exit::Usage
         }
+        Cli::Pin(target, flags) => pin::pin(&target, &flags, host),
         Cli::Worker => run::worker(),
         Cli::Probe => confinement::subject::run(),
+        Cli::Look => worker::look::run(),
         Cli::Launch(launch) => run::launch(launch),
     }
 }
 
 /// The configuration, or the exit code after its problems have been printed.
 fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
-    let config = config::load(flags, host).map_err(|problems| {
+    let mut config = config::load(flags, host).map_err(|problems| {
         report(&problems);
         config::exit_for(&problems)
     })?;
-    // Whether certificates can be trust anchors is not for `config` to say; the worker must not be the first to find
+    // Whether certificates and keys can be used is not for `config` to say; the worker must not be the first to find
     // out, for it would be started again and again.
-    if let Err(e) = tls::client_config(config.worker.ca_pem.as_deref()) {
-        complain(&format!("ca_bundle: {e}\n1 problem in the configuration"));
-        return Err(Exit::Config);
+    let bundle = |e| vec![format!("ca_bundle: {e}")];
+    let checked = Trust::new(config.worker.ca_pem.as_deref(), config.worker.tls)
+        .map_err(bundle)
+        .and_then(|trust| trust.check(&config.worker, SystemTime::now()));
+    match checked {
+        Ok(warnings) => config.warnings.extend(warnings),
+        Err(problems) => {
+            report(&problems);
+            return Err(Exit::Config);
+        }
     }
     Ok(config)
 }
 
 /// Problems on stderr: one line each, the count last.
-fn report(problems: &[Problem]) {
+fn report<P: ToString>(problems: &[P]) {
     let mut text = String::new();
     for problem in problems {
         text.push_str(&problem.to_string());

@@ -79,8 +79,8 @@ keys! {
     TUNNEL_ID: "control_plane.tunnel_id", "control-plane.tunnel-id", "CONTROL_PLANE_TUNNEL_ID", One, Used;
     ORGANIZATION_ID: "control_plane.organization_id", "control-plane.organization-id", "CONTROL_PLANE_ORGANIZATION_ID", One, Used;
     API_KEY: "control_plane.api_key", "control-plane.api-key", "CONTROL_PLANE_API_KEY", One, Used;
-    CONTROL_CLIENT_CERT: "control_plane.client_cert", "control-plane.client-cert", "CONTROL_PLANE_CLIENT_CERT", One, Unbuilt;
-    CONTROL_CLIENT_KEY: "control_plane.client_key", "control-plane.client-key", "CONTROL_PLANE_CLIENT_KEY", One, Unbuilt;
+    CONTROL_CLIENT_CERT: "control_plane.client_cert", "control-plane.client-cert", "CONTROL_PLANE_CLIENT_CERT", One, Used;
+    CONTROL_CLIENT_KEY: "control_plane.client_key", "control-plane.client-key", "CONTROL_PLANE_CLIENT_KEY", One, Used;
     CONTROL_HTTP_PROXY: "control_plane.http_proxy", "control-plane.http-proxy", "CONTROL_PLANE_HTTP_PROXY", One, Unbuilt;
     MAX_INFLIGHT: "control_plane.max_inflight_requests", "control-plane.max-inflight", "CONTROL_PLANE_MAX_INFLIGHT_REQUESTS", One, Used;
     POLL_TIMEOUT: "control_plane.poll_timeout", "control-plane.poll-timeout", "CONTROL_PLANE_POLL_TIMEOUT", One, Used;
@@ -105,8 +105,8 @@ keys! {
     MCP_SERVER_URLS: "mcp.server_urls", "mcp.server-url", "MCP_SERVER_URL", Many, Used;
     MCP_COMMANDS: "mcp.commands", "mcp.command", "MCP_COMMAND", Many, Used;
     MCP_HTTP_PROXY: "mcp.http_proxy", "mcp.http-proxy", "MCP_HTTP_PROXY", One, Unbuilt;
-    MCP_CLIENT_CERT: "mcp.client_cert", "mcp.client-cert", "MCP_CLIENT_CERT", One, Unbuilt;
-    MCP_CLIENT_KEY: "mcp.client_key", "mcp.client-key", "MCP_CLIENT_KEY", One, Unbuilt;
+    MCP_CLIENT_CERT: "mcp.client_cert", "mcp.client-cert", "MCP_CLIENT_CERT", One, Used;
+    MCP_CLIENT_KEY: "mcp.client_key", "mcp.client-key", "MCP_CLIENT_KEY", One, Used;
     MCP_EXTRA_HEADERS: "mcp.extra_headers", "mcp.extra-headers", "MCP_EXTRA_HEADERS", Many, Used;
     MCP_DISCOVERY_EXTRA_HEADERS: "mcp.discovery_extra_headers", "mcp.discovery-extra-headers", "MCP_DISCOVERY_EXTRA_HEADERS", Many, Used;
     MCP_STARTUP_WAIT_TIMEOUT: "mcp.startup_wait_timeout", "mcp.startup-wait-timeout", "MCP_STARTUP_WAIT_TIMEOUT", One, Used;
@@ -136,6 +136,13 @@ keys! {
     CLOUDFLARED_MANAGED: "cloudflared.managed", "", "CLOUDFLARED_MANAGED", Switch, Cloudflared;
     CLOUDFLARED_PATH: "cloudflared.path", "", "CLOUDFLARED_PATH", One, Cloudflared;
     CLOUDFLARED_READY_TIMEOUT: "cloudflared.ready_timeout", "", "CLOUDFLARED_READY_TIMEOUT", One, Cloudflared;
+
+    CONTROL_FINGERPRINT: "control_plane.client_cert_fingerprint", "", "", One, Used;
+    CONTROL_PINS: "control_plane.pins", "", "", Many, Used;
+    CONTROL_SINGLE_PIN: "control_plane.allow_single_pin", "", "", Switch, Used;
+    CONTROL_BUNDLE_ONLY: "control_plane.ca_bundle_only", "", "", Switch, Used;
+    TLS_MIN_VERSION: "tls.min_version", "", "", One, Used;
+    TLS_POST_QUANTUM: "tls.post_quantum", "", "", One, Used;
 
     DRAIN_TIMEOUT: "drain_timeout", "", "", One, Used;
     POLL_GRACE: "poll_grace", "", "", One, Used;

@@ -14,6 +14,7 @@ mod duration;
 mod hdr;
 pub mod keys;
 mod own;
+pub mod peer;
 mod pem;
 mod problem;
 mod profile;
@@ -26,6 +27,7 @@ mod sources;
 mod tree;
 pub mod types;
 mod url;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,6 +62,36 @@ impl Host<'_> {
 pub fn is_given(flags: &Flags, host: Host<'_>) -> bool {
     let by_env = |key: &keys::Key| host.env.get(key.env).is_some_and(|value| !value.trim().is_empty());
     keys::ALL.iter().any(|key| flags.all(key.flag).is_some() || by_env(key))
+}
+
+/// Whom the configuration believes, for commands that meet a peer and need nothing else of it.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `ca_bundle`, PEM.
+    pub ca_pem: Option<String>,
+    /// `control_plane.ca_bundle_only`.
+    pub bundle_only: bool,
+    /// The `tls` section.
+    pub tls: peer::Tls,
+    /// `confinement.require`.
+    pub require: u8,
+    /// `control_plane.pins`.
+    pub pins: Vec<peer::Digest>,
+    /// Where the control plane is.
+    pub control: Option<types::HttpUrl>,
+}
+
+/// Reads what says whom to believe. Nothing else has to be there or be right, but the file must be readable.
+///
+/// # Errors
+/// Every problem of these settings.
+pub fn load_roots(flags: &Flags, host: Host<'_>) -> Result<Roots, Vec<Problem>> {
+    let file = match profile::select(flags, host) {
+        Ok(None) => None,
+        Ok(Some(path)) => Some(raw::open(&path).map_err(|problem| vec![problem])?.0),
+        Err(problem) => return Err(vec![problem]),
+    };
+    check::roots(sources::Sources::new(flags, host, file, Vec::new()))
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

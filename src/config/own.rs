@@ -95,6 +95,23 @@ impl Sources<'_> {
         }
         reference.resolve(self.host, place, user)
     }
+
+    /// The path that a reference stands for. The variable that holds it is henceforth the agent's own; whether the
+    /// file is depends on what it is for.
+    ///
+    /// # Errors
+    /// See [`Reference::path`].
+    pub fn path_of(
+        &mut self,
+        reference: Reference<'_>,
+        place: &Place,
+        user: &str,
+    ) -> Result<String, Problem> {
+        if let Reference::Env(name) = reference {
+            self.own.variables.insert(name.into());
+        }
+        reference.path(self.host, place, user)
+    }
 }
 
 /// The path with symbolic links followed; of a file that does not exist, those of its directory.

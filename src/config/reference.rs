@@ -62,24 +62,38 @@ impl<'a> Reference<'a> {
                 Some(value) => Ok(Secret::new(value.to_string())),
             },
             Self::File(path) => file(Path::new(path), place, user),
-            Self::Credential(name) => {
-                let mut parts = Path::new(name).components();
-                if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
-                    return Err(Problem::new(
-                        place,
-                        format!("credential name referenced by {user} must be a file name"),
-                    ));
-                }
-                match host.env.get("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) {
-                    Some(directory) => file(&PathBuf::from(directory).join(name), place, user),
-                    None => Err(Problem::new(
-                        place,
-                        format!("credential {name} referenced by {user} is not available: CREDENTIALS_DIRECTORY is not set"),
-                    )
-                    .hint("add LoadCredential= or LoadCredentialEncrypted= to the unit")),
-                }
-            }
+            Self::Credential(name) => file(&credential(name, host, place, user)?, place, user),
         }
+    }
+
+    /// The path of a file: what the variable holds, what stands after `file:`, or where the credential is.
+    ///
+    /// # Errors
+    /// One problem that names the variable or credential.
+    pub fn path(self, host: Host<'_>, place: &Place, user: &str) -> Result<String, Problem> {
+        match self {
+            Self::Env(_) => Ok(self.resolve(host, place, user)?.expose().to_string()),
+            Self::File(path) => Ok(path.to_string()),
+            Self::Credential(name) => Ok(credential(name, host, place, user)?.display().to_string()),
+        }
+    }
+}
+
+/// Where a credential is.
+fn credential(name: &str, host: Host<'_>, place: &Place, user: &str) -> Result<PathBuf, Problem> {
+    let mut parts = Path::new(name).components();
+    if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+        return Err(Problem::new(place, format!("credential name referenced by {user} must be a file name")));
+    }
+    match host.env.get("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) {
+        Some(directory) => Ok(PathBuf::from(directory).join(name)),
+        None => Err(Problem::new(
+            place,
+            format!(
+                "credential {name} referenced by {user} is not available: CREDENTIALS_DIRECTORY is not set"
+            ),
+        )
+        .hint("add LoadCredential= or LoadCredentialEncrypted= to the unit")),
     }
 }
 

@@ -3,14 +3,16 @@
 //! Built once by `config::check` in the broker; the worker receives its part ([`Worker`]) as JSON in a sealed
 //! memfd. Nothing here reads a file, the environment or the network.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::confinement::{Confinement, Profile, Withheld};
+use super::peer::Peer;
 pub use super::secret::{Kept, Secret};
+pub use super::worker::Worker;
 
 /// A canonical channel name: `[a-z0-9_-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -132,38 +134,6 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-/// The worker's part of the configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Worker {
-    /// The control plane.
-    pub control: Control,
-    /// The MCP bindings in the order of the file: HTTP servers first, then commands.
-    pub bindings: Vec<Binding>,
-    /// Behaviour of the MCP side.
-    pub mcp: Mcp,
-    /// Bounds on what peers may make the worker hold.
-    pub limits: Limits,
-    /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
-    pub ca_pem: Option<String>,
-    /// Lines below this level need not be sent to the broker.
-    pub log_level: crate::log::Level,
-    /// The Landlock ABI below which nothing starts.
-    pub require: u8,
-}
-
-impl Worker {
-    /// The TCP ports that the worker has to reach.
-    #[must_use]
-    pub fn tcp_ports(&self) -> BTreeSet<u16> {
-        let http = self.bindings.iter().filter_map(|b| match &b.transport {
-            Transport::Http { url } => Some(url.port()),
-            Transport::Stdio { .. } => None,
-        });
-        http.chain([self.control.origin.port()]).collect()
-    }
-}
-
 /// The control plane: where it is and how it is talked to (spec section 1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,6 +158,8 @@ pub struct Control {
     pub max_inflight: usize,
     /// Sorted allowlist of channels to poll for; `None` polls for all.
     pub poll_channels: Option<Vec<Channel>>,
+    /// How it is known, and as whom the agent comes.
+    pub peer: Peer,
 }
 
 /// One MCP server and the channel it answers on.
@@ -210,6 +182,8 @@ pub enum Transport {
     Http {
         /// The endpoint, exactly as configured.
         url: HttpUrl,
+        /// How the server is known, and as whom the agent comes.
+        peer: Box<Peer>,
     },
     /// A child of the broker.
     Stdio {

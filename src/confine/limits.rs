@@ -31,15 +31,24 @@ pub(super) fn worker(config: &types::Worker) -> Result<(), Failed> {
     let calls = number(config.mcp.max_concurrent_requests);
     let waiting = number(config.control.max_inflight);
     let connections = channels.saturating_mul(calls.saturating_add(SPARE_CONNECTIONS)).saturating_mul(2);
-    lower(Limit::FileSize, 0).step("limit of file sizes")?;
-    lower(Limit::Descriptors, connections.saturating_add(WORKER_DESCRIPTORS)).step("limit of descriptors")?;
     // What `Limits::in_flight_bytes` says can be held at worst, in all its copies.
     let answers = channels.saturating_mul(calls.saturating_mul(5).saturating_add(waiting));
     let payloads = number(config.limits.in_flight_bytes)
         .saturating_add(number(config.limits.poll_body_bytes))
         .saturating_add(number(config.limits.answer_bytes).saturating_mul(answers));
-    let space = payloads.saturating_mul(COPIES).saturating_add(WORKER_SPACE);
-    lower(Limit::AddressSpace, space).step("limit of address space")
+    network(connections, payloads.saturating_mul(COPIES))
+}
+
+/// For a worker with one errand: one connection, or two while it tries another address, and a handshake.
+pub(super) fn errand() -> Result<(), Failed> {
+    network(2, 0)
+}
+
+/// No file grows; `connections` and `payloads` bytes have their place.
+fn network(connections: u64, payloads: u64) -> Result<(), Failed> {
+    lower(Limit::FileSize, 0).step("limit of file sizes")?;
+    lower(Limit::Descriptors, connections.saturating_add(WORKER_DESCRIPTORS)).step("limit of descriptors")?;
+    lower(Limit::AddressSpace, payloads.saturating_add(WORKER_SPACE)).step("limit of address space")
 }
 
 /// For an MCP server: at most `more` processes and threads beyond those that exist. The kernel counts all of the

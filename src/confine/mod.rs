@@ -137,10 +137,27 @@ pub fn broker(fenced: Fenced) -> Result<Sealed, Failed> {
 /// The step that failed; the process must end.
 pub fn worker(abi: Abi, config: &types::Worker) -> Result<Sealed, Failed> {
     limits::worker(config)?;
+    seal_worker(abi, None, &worker_grants(config))
+}
+
+/// All steps of a worker that has one errand and no broker whose confinement it could inherit. As root it becomes
+/// nobody: it needs no file that belongs to anyone.
+///
+/// # Errors
+/// The step that failed; the process must end.
+pub fn errand(abi: Abi, ports: impl IntoIterator<Item = u16>) -> Result<Sealed, Failed> {
+    limits::errand()?;
+    let identity = rustix::process::geteuid().is_root().then_some(NOBODY);
+    seal_worker(abi, identity, &network_grants(ports))
+}
+
+fn seal_worker(abi: Abi, identity: Option<Identity>, grants: &Grants) -> Result<Sealed, Failed> {
     // Before Linux 6.3 the filter alone refuses executable memory.
     let _ = refuse_exec_gain(Inherit::Yes);
-    let unprivileged = Unprivileged::become_(Single::assert()?, None)?;
-    let fenced = Fenced::enter(unprivileged, abi, &worker_grants(config))?;
+    let unprivileged = Unprivileged::become_(Single::assert()?, identity)?;
+    // A change of user may have made the process open to its user again.
+    process::harden().step("closing the process to its user")?;
+    let fenced = Fenced::enter(unprivileged, abi, grants)?;
     Sealed::seal(fenced, Role::Worker)
 }
 
@@ -164,13 +181,20 @@ pub fn child_role(profile: &Profile) -> Role {
 /// What the worker may touch: the files of the resolver, and the ports that the configuration names.
 #[must_use]
 pub fn worker_grants(config: &types::Worker) -> Grants {
+    network_grants(config.tcp_ports())
+}
+
+fn network_grants(ports: impl IntoIterator<Item = u16>) -> Grants {
     Grants {
         read: RESOLVER_FILES.iter().map(Into::into).collect(),
-        tcp: config.tcp_ports().into_iter().chain([landlock::DNS]).collect(),
+        tcp: ports.into_iter().chain([landlock::DNS]).collect(),
         names: true,
         ..Grants::default()
     }
 }
+
+/// The user and group of nobody, as the kernel knows them on every system (`overflowuid`).
+const NOBODY: Identity = Identity { uid: 65534, gid: 65534 };
 
 /// What name resolution reads (resolv.conf(5), hosts(5)). A rule on a file is a rule on its inode: when one of them
 /// is replaced, so must be the worker.

@@ -134,6 +134,7 @@ impl Client {
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            server_name: None,
         };
         Ok(Self {
             net: net::Client::new(tls, options),

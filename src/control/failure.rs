@@ -41,6 +41,12 @@ impl Failure {
         }
     }
 
+    /// Whether the peer is not the control plane that the operator pinned.
+    #[must_use]
+    pub fn is_pin(&self) -> bool {
+        matches!(self, Self::Transport(e) if e.cause == net::Cause::Pin)
+    }
+
     /// What a log line says about it.
     #[must_use]
     pub fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
@@ -62,6 +68,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout => f.write_str("deadline passed"),
+            Self::Transport(_) if self.is_pin() => {
+                f.write_str("the control plane's key is not one of the pinned ones")
+            }
             Self::Transport(e) => e.fmt(f),
             Self::Status(e) => e.fmt(f),
             Self::Body(why) => f.write_str(why),

@@ -53,6 +53,8 @@ pub enum Class {
     Status,
     /// 401 or 403: the control plane does not accept who we are.
     Refused,
+    /// The peer is not the control plane that the operator pinned.
+    Pin,
     /// The body is broken.
     Body,
 }
@@ -98,7 +100,10 @@ impl Poller {
 
     fn failed(&mut self, failure: &Failure, timeout: Duration, rescued: Option<Polled>) -> Turn {
         let class = classify(failure);
-        let pace = if class == Class::Refused { backoff::Class::Refused } else { backoff::Class::Ordinary };
+        let pace = match class {
+            Class::Refused | Class::Pin => backoff::Class::Refused,
+            Class::Transport | Class::Timeout | Class::Status | Class::Body => backoff::Class::Ordinary,
+        };
         let wait = self.backoff.next(pace, failure.retry_after(), random::up_to);
         let mut fields = failure.fields();
         fields.push(("retry_in_ms", wait.as_millis().into()));
@@ -122,6 +127,7 @@ impl Poller {
 fn classify(failure: &Failure) -> Class {
     match failure {
         Failure::Timeout => Class::Timeout,
+        Failure::Transport(_) if failure.is_pin() => Class::Pin,
         Failure::Transport(_) | Failure::Request => Class::Transport,
         Failure::Status(e) if e.is_refused() => Class::Refused,
         Failure::Status(_) => Class::Status,
@@ -130,7 +136,7 @@ fn classify(failure: &Failure) -> Class {
 }
 
 fn reason(failure: &Failure) -> String {
-    let mut text = format!("poll failed: {failure}");
+    let mut text = if failure.is_pin() { failure.to_string() } else { format!("poll failed: {failure}") };
     let end = (0..=MAX_REASON).rev().find(|n| text.is_char_boundary(*n)).unwrap_or_default();
     text.truncate(end);
     text

@@ -1,5 +1,6 @@
 use super::*;
 use crate::control::testing::{Lines, Plane, Step, answer, client_of, logged, worker};
+use crate::net;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ELEMENT: &str = r#"{"request_id":"r","shard_token":"s","command_type":"oauth_discovery"}"#;
@@ -156,4 +157,19 @@ fn a_reason_is_bounded() {
     );
     let text = reason(&Failure::Status(Box::new(error)));
     assert!(text.len() <= 512 && text.len() > 500);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_pinned_is_told_as_such_and_waited_for_up_to_a_minute() {
+    let (_plane, mut poller, lines) = poller(Vec::new()).await;
+    let failure = Failure::Transport(net::Error::unsent(net::Phase::Tls, net::Cause::Pin, "x"));
+    let mut longest = Duration::ZERO;
+    for _ in 0..200 {
+        let trouble = failed(poller.failed(&failure, SECOND, None));
+        assert_eq!(trouble.class, Class::Pin);
+        assert_eq!(trouble.reason, "the control plane's key is not one of the pinned ones");
+        longest = longest.max(trouble.wait);
+    }
+    assert!(longest > 30 * SECOND && longest <= 60 * SECOND, "{longest:?}");
+    assert!(!logged(&lines, "not one of the pinned ones").is_empty());
 }

@@ -148,7 +148,8 @@ impl Responder {
                     _ => {}
                 }
             }
-            let wait = backoff.next(Class::Ordinary, failure.retry_after(), random::up_to);
+            let class = if failure.is_pin() { Class::Refused } else { Class::Ordinary };
+            let wait = backoff.next(class, failure.retry_after(), random::up_to);
             let is_late = Instant::now() + wait >= until;
             let again = may_repeat(&failure, rule);
             if is_late && deadline.is_some() && (again || Instant::now() >= until) {

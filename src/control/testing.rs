@@ -9,12 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
+use crate::config::peer::Peer;
 use crate::config::types::{Binding, Channel, Control, HttpUrl, Limits, Mcp, Secret, Transport, Worker};
 use crate::log::Log;
 
 pub(crate) fn http(channel: &str) -> Binding {
     let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_owned()).unwrap();
-    binding(channel, Transport::Http { url })
+    binding(channel, Transport::Http { url, peer: Box::default() })
 }
 
 pub(crate) fn stdio(channel: &str) -> Binding {
@@ -38,6 +39,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
             poll_guardrail: Duration::from_secs(5),
             max_inflight: 20,
             poll_channels: None,
+            peer: Peer::default(),
         },
         bindings: vec![http("main")],
         mcp: Mcp {
@@ -48,6 +50,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         },
         limits: Limits::default(),
         ca_pem: None,
+        tls: Default::default(),
         log_level: crate::log::Level::Debug,
         require: 1,
     }

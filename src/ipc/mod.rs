@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod digest;
+pub mod errand;
 pub mod handed;
 pub mod msg;
 pub mod order;

@@ -185,7 +185,7 @@ impl Failure {
         }
         let (source, kind) = match (cause, phase) {
             (Cause::Dns, _) => (Source::Dns, Kind::Dns),
-            (Cause::Tls, _) => (Source::Tls, Kind::Tls),
+            (Cause::Tls | Cause::Pin, _) => (Source::Tls, Kind::Tls),
             (Cause::Timeout, _) => (Source::Timeout, Kind::Timeout),
             (Cause::Refused, _) => (Source::Connect, Kind::ConnectionRefused),
             (Cause::NetworkUnreachable, _) => (Source::Connect, Kind::NetworkUnreachable),

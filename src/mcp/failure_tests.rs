@@ -62,6 +62,7 @@ fn a_request_without_a_response_is_classified_by_what_happened() {
     let table = [
         (Phase::Dns, Cause::Dns, "dns", "dns"),
         (Phase::Tls, Cause::Tls, "tls", "tls"),
+        (Phase::Tls, Cause::Pin, "tls", "tls"),
         (Phase::Exchange, Cause::Tls, "tls", "tls"),
         (Phase::Connect, Cause::Timeout, "timeout", "timeout"),
         (Phase::Connect, Cause::Refused, "connect", "connection_refused"),

@@ -12,9 +12,13 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::time::Instant;
 
 use super::Error;
+use super::clock::PeerClock;
 use super::connect::Connector;
+use super::refusal::Note;
 
 /// Idle HTTP/1.1 connections kept per peer; HTTP/2 needs one.
 const MAX_IDLE_PER_HOST: usize = 32;
@@ -44,6 +48,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// Bound on the TLS handshake.
     pub tls_timeout: Duration,
+    /// The name that the peer's certificate must carry, when it is not the host of the URL.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 /// A pool of connections. Cheap to clone.
@@ -51,12 +57,15 @@ pub struct Options {
 pub struct Client {
     inner: legacy::Client<Connector, Body>,
     http2: bool,
+    clock: PeerClock,
+    note: Note,
 }
 
 impl Client {
     /// A client whose connections trust what `tls` trusts.
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, options: Options) -> Self {
+        let note = Note::default();
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
@@ -73,8 +82,8 @@ impl Client {
             .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .http2_keep_alive_interval(HTTP2_PING_AFTER)
             .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .build(Connector::new(&tls, &options));
-        Self { inner, http2: options.http2 }
+            .build(Connector::new(&tls, &options, note.clone()));
+        Self { inner, http2: options.http2, clock: PeerClock::default(), note }
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -103,8 +112,21 @@ impl Client {
         let empty = request.body().is_empty();
         let request =
             request.map(|data| Body { data: (!data.is_empty()).then_some(data), taken: Arc::clone(&taken) });
-        let sent = self.inner.request(request).await;
-        sent.map_err(|error| Error::from_client(&error, empty || taken.load(Ordering::Relaxed)))
+        let start = Instant::now();
+        match self.inner.request(request).await {
+            Ok(response) => {
+                self.clock.note(response.headers());
+                Ok(response)
+            }
+            Err(error) => {
+                let error = Error::from_client(&error, empty || taken.load(Ordering::Relaxed));
+                match self.note.since(start) {
+                    Some(reason) if error.is_vague() => Err(error.due_to_tls(reason)),
+                    _ if error.about_time => Err(self.clock.explain(error)),
+                    _ => Err(error),
+                }
+            }
+        }
     }
 }
 

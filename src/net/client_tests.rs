@@ -188,7 +188,7 @@ async fn case_161_certificates_that_do_not_fit_are_tls_failures_that_say_why() {
     ] {
         let error = failure(&client, post(&format!("https://{address}/path?token=t0p"), "x")).await;
         assert_eq!((error.phase, error.cause, error.sent), (Phase::Tls, Cause::Tls, false));
-        assert_eq!(error.to_string(), why);
+        assert!(error.to_string().starts_with(why), "{error}");
     }
 }
 

@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::address::{self, Host};
 use super::dial::Dialer;
+use super::refusal::Note;
 use super::{Cause, Error, Options, Phase};
 
 /// Opens the connections of a [`super::Client`].
@@ -25,10 +26,13 @@ pub(super) struct Connector {
     dialer: Dialer,
     tls: TlsConnector,
     tls_timeout: Duration,
+    server_name: Option<ServerName<'static>>,
+    note: Note,
 }
 
 impl Connector {
-    pub(super) fn new(tls: &rustls::ClientConfig, options: &Options) -> Self {
+    /// `note` hears what TLS fails with after the handshake.
+    pub(super) fn new(tls: &rustls::ClientConfig, options: &Options, note: Note) -> Self {
         let mut tls = tls.clone();
         tls.alpn_protocols = match options.http2 {
             true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -38,6 +42,8 @@ impl Connector {
             dialer: Dialer::new(options.connect_timeout),
             tls: TlsConnector::from(Arc::new(tls)),
             tls_timeout: options.tls_timeout,
+            server_name: options.server_name.clone(),
+            note,
         }
     }
 
@@ -54,13 +60,24 @@ impl Connector {
         if !secure {
             return Ok(TokioIo::new(Stream::Plain(tcp)));
         }
-        let name = server_name(host)?;
+        let name = match self.server_name {
+            Some(name) => name,
+            None => server_name(host)?,
+        };
         match timeout(self.tls_timeout, self.tls.connect(name, tcp)).await {
-            Ok(Ok(stream)) => Ok(TokioIo::new(Stream::Tls(Box::new(stream)))),
+            Ok(Ok(stream)) => Ok(TokioIo::new(Stream::Tls(Box::new(stream), self.note))),
             Ok(Err(error)) => Err(Error::io(Phase::Tls, &error)),
             Err(_) => Err(Error::unsent(Phase::Tls, Cause::Timeout, "the TLS handshake timed out")),
         }
     }
+}
+
+/// Opens a connection to the host of an `https` URL and closes it after the handshake, without having said anything.
+///
+/// # Errors
+/// When no handshake was completed.
+pub async fn handshake(tls: &rustls::ClientConfig, options: &Options, uri: &http::Uri) -> Result<(), Error> {
+    Connector::new(tls, options, Note::default()).connect(uri.clone()).await.map(drop)
 }
 
 /// The name that the peer's certificate must carry.
@@ -90,13 +107,13 @@ impl tower_service::Service<http::Uri> for Connector {
 /// A connection, with or without TLS.
 pub(super) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>, Note),
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         match self {
-            Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            Self::Tls(stream, _) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 Connected::new().negotiated_h2()
             }
             _ => Connected::new(),
@@ -112,7 +129,7 @@ impl AsyncRead for Stream {
     ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream, note) => note.pass(Pin::new(&mut **stream).poll_read(cx, buf), stream),
         }
     }
 }
@@ -121,7 +138,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream, note) => note.pass(Pin::new(&mut **stream).poll_write(cx, buf), stream),
         }
     }
 
@@ -132,28 +149,30 @@ impl AsyncWrite for Stream {
     ) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Self::Tls(stream, note) => {
+                note.pass(Pin::new(&mut **stream).poll_write_vectored(cx, bufs), stream)
+            }
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tls(stream, _) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream, note) => note.pass(Pin::new(&mut **stream).poll_flush(cx), stream),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

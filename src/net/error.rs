@@ -29,6 +29,8 @@ pub enum Cause {
     Dns,
     /// Certificate or record trouble.
     Tls,
+    /// The peer's certificate is in order, but its key is not one of the pinned ones.
+    Pin,
     /// A bound on time was reached.
     Timeout,
     /// ECONNREFUSED.
@@ -70,6 +72,8 @@ pub struct Error {
     pub sent: bool,
     /// The connection or the peer handed the request back untouched: it may be sent again.
     pub(super) untouched: bool,
+    /// Another time of day would change the outcome.
+    pub(super) about_time: bool,
     detail: Cow<'static, str>,
 }
 
@@ -77,19 +81,30 @@ impl Error {
     /// A failure before anything of the request was sent. `detail` must not name the peer.
     #[must_use]
     pub fn unsent(phase: Phase, cause: Cause, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { phase, cause, sent: false, untouched: false, detail: detail.into() }
+        Self { phase, cause, sent: false, untouched: false, about_time: false, detail: detail.into() }
     }
 
     /// A failure after the connection stood. `detail` must not name the peer.
     #[must_use]
     pub fn exchange(cause: Cause, sent: bool, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { phase: Phase::Exchange, cause, sent, untouched: false, detail: detail.into() }
+        Self {
+            phase: Phase::Exchange,
+            cause,
+            sent,
+            untouched: false,
+            about_time: false,
+            detail: detail.into(),
+        }
     }
 
     /// An I/O error of `phase`, before anything of the request was sent.
     pub(super) fn io(phase: Phase, error: &io::Error) -> Self {
         if let Some(tls) = tls::find(error) {
-            return Self::unsent(phase, Cause::Tls, tls::reason(tls));
+            let cause = if tls::is_pin(tls) { Cause::Pin } else { Cause::Tls };
+            return Self {
+                about_time: tls::is_about_time(tls),
+                ..Self::unsent(phase, cause, tls::reason(tls))
+            };
         }
         let (cause, detail) = io_cause(error);
         match cause {
@@ -97,6 +112,24 @@ impl Error {
             Cause::Other if phase == Phase::Connect => Self::unsent(phase, Cause::Dial, detail),
             _ => Self::unsent(phase, cause, detail),
         }
+    }
+
+    /// Whether all that is known is that the connection ended.
+    pub(super) fn is_vague(&self) -> bool {
+        use Cause::{Aborted, ClosedPipe, ConnectionClosed, Eof, Other, Reset};
+        let ended = matches!(self.cause, Aborted | ClosedPipe | ConnectionClosed | Eof | Other | Reset);
+        self.phase == Phase::Exchange && ended
+    }
+
+    /// The same failure, of which the connection knows more.
+    pub(super) fn due_to_tls(self, reason: String) -> Self {
+        Self { cause: Cause::Tls, detail: Cow::Owned(reason), ..self }
+    }
+
+    /// Adds what else is known.
+    pub(super) fn and(mut self, more: &str) -> Self {
+        self.detail = Cow::Owned(format!("{}; {more}", self.detail));
+        self
     }
 
     /// Reads the client's error. `handed_over`: the connection took the body, or there was none to take.

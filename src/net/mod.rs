@@ -5,13 +5,16 @@
 mod address;
 mod body;
 mod client;
+mod clock;
 mod connect;
 mod dial;
 mod error;
 mod gunzip;
+mod refusal;
 #[cfg(test)]
 mod test_peer;
 
 pub use body::{BodyReader, ReadError, ReadFailure, read_body, read_body_until};
 pub use client::{Client, Options};
+pub use connect::handshake;
 pub use error::{Cause, Error, Phase};

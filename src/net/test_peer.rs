@@ -66,6 +66,7 @@ pub(super) fn options() -> Options {
         http2: true,
         idle: Duration::from_secs(90),
         connect_timeout: Duration::from_secs(5),
+        server_name: None,
         tls_timeout: Duration::from_secs(5),
     }
 }

@@ -35,7 +35,7 @@ fn mcp() -> Mcp {
 fn lane_at(url: &str, name: &str, capacity: usize) -> Arc<Lane> {
     let url = HttpUrl::try_from(url.to_string()).unwrap();
     let tls = crate::tls::client_config(None).unwrap();
-    let http = Http::new(&url, &mcp(), &Limits::default(), tls, Log::memory().0);
+    let http = Http::new(&url, None, &mcp(), &Limits::default(), tls, Log::memory().0);
     Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(Box::new(http)), capacity, 10))
 }
 

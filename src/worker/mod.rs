@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::config::peer::MinVersion;
 use crate::config::types::{Transport, Worker};
 use crate::confine::kernel::Kernel;
 use crate::confine::{self, Sealed, selftest};
@@ -24,6 +25,7 @@ use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
 use crate::sys;
+use crate::tls::Trust;
 
 use call::Carrier;
 use dispatch::Dispatch;
@@ -39,6 +41,7 @@ mod dispatch;
 mod drain;
 mod lane;
 mod link;
+pub mod look;
 mod polling;
 mod start;
 
@@ -157,11 +160,19 @@ async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link:
 
 /// Says where everything leads: origins only, since paths and queries may hold what is nobody's business.
 fn announce(config: &Worker, log: &Log) {
-    let trust = [("web_roots", true.into()), ("ca_bundle", config.ca_pem.is_some().into())];
+    let peer = &config.control.peer;
+    let trust = [
+        ("web_roots", true.into()),
+        ("ca_bundle", config.ca_pem.is_some().into()),
+        ("control_plane_web_roots", (!peer.bundle_only).into()),
+        ("control_plane_pins", peer.pins.len().into()),
+        ("control_plane_client_cert", peer.identity.is_some().into()),
+        ("tls_1_2", (config.tls.min_version == MinVersion::Tls12).into()),
+    ];
     log.info("tls", "tls trust summary", &trust);
     for binding in &config.bindings {
         let (transport, origin) = match &binding.transport {
-            Transport::Http { url } => {
+            Transport::Http { url, .. } => {
                 let uri = url.uri();
                 let authority = uri.authority().map_or("", http::uri::Authority::as_str);
                 ("http-streamable", format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
@@ -201,13 +212,17 @@ impl House {
         let (send_go, go) = oneshot::channel();
         // The generator looks at the system once, when it is first used.
         let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
-        let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
-        let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
+        let trust = Trust::new(config.ca_pem.as_deref(), config.tls)?;
+        let tls = trust.client(&config.control.peer, "control plane", &log)?;
+        let client = Client::new(config, instance_id, tls, log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
-                Transport::Http { url } => {
-                    let (tls, log) = (Arc::clone(&tls), log.clone());
-                    Upstream::Http(Box::new(http_leg::Http::new(url, &config.mcp, &config.limits, tls, log)))
+                Transport::Http { url, peer } => {
+                    let name = format!("channel {}", binding.channel);
+                    let (tls, log) = (trust.client(peer, &name, &log)?, log.clone());
+                    let (name, limits) = (peer.server_name.as_deref(), &config.limits);
+                    let http = http_leg::Http::new(url, name, &config.mcp, limits, tls, log);
+                    Upstream::Http(Box::new(http))
                 }
                 Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
                     *index,
@@ -220,10 +235,12 @@ impl House {
                 )),
             };
             let concurrent = config.mcp.max_concurrent_requests;
-            Arc::new(Lane::new(binding.channel.clone(), upstream, config.control.max_inflight, concurrent))
+            let lane = Lane::new(binding.channel.clone(), upstream, config.control.max_inflight, concurrent);
+            Ok(Arc::new(lane))
         });
+        let lanes: Result<Vec<_>, crate::tls::Error> = lanes.collect();
         let allowed = config.control.poll_channels.clone();
-        let lanes = Arc::new(Lanes::new(lanes.collect(), allowed, &config.limits));
+        let lanes = Arc::new(Lanes::new(lanes?, allowed, &config.limits));
         let drain = Drain::new();
         let responder = Responder::new(client.clone());
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));

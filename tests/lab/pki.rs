@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData as _, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -31,6 +32,7 @@ pub struct Identity {
     pub key_pem: String,
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
+    spki: Vec<u8>,
 }
 
 fn named(name: &str, sans: &[&str]) -> CertificateParams {
@@ -97,11 +99,21 @@ impl Ca {
         self.issue(params)
     }
 
+    /// The public key of this authority (SubjectPublicKeyInfo, DER).
+    pub fn spki(&self) -> Vec<u8> {
+        self.issuer.key().subject_public_key_info()
+    }
+
     /// A server certificate for the local names that ended in the year 2001.
     pub fn server_expired(&self) -> Identity {
+        self.server_between(2000, 2001)
+    }
+
+    /// A server certificate for the local names that is valid from one New Year to another.
+    pub fn server_between(&self, from: i32, to: i32) -> Identity {
         let mut params = named("localhost", &LOCAL);
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(2001, 1, 1);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(to, 1, 1);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(params)
     }
@@ -110,6 +122,15 @@ impl Ca {
     pub fn client(&self, name: &str) -> Identity {
         let mut params = named(name, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        self.issue(params)
+    }
+
+    /// A client certificate that is valid for so many seconds, or was until so many seconds ago.
+    pub fn client_for(&self, name: &str, seconds: i64) -> Identity {
+        let mut params = named(name, &[]);
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let end = date_time_ymd(1970, 1, 1) + Duration::from_secs(since.checked_add_signed(seconds).unwrap());
+        params.not_after = end;
         self.issue(params)
     }
 
@@ -125,6 +146,7 @@ impl Ca {
             key_pem: key.serialize_pem(),
             chain,
             key: key.serialize_der(),
+            spki: key.subject_public_key_info(),
         }
     }
 
@@ -146,6 +168,45 @@ impl Ca {
 }
 
 impl Identity {
+    /// A server certificate for the local names that nobody signed but itself.
+    pub fn self_signed() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let cert = named("localhost", &LOCAL).self_signed(&key).unwrap();
+        Self {
+            cert_pem: cert.pem(),
+            key_pem: key.serialize_pem(),
+            chain: vec![cert.der().clone()],
+            key: key.serialize_der(),
+            spki: key.subject_public_key_info(),
+        }
+    }
+
+    /// The public key (SubjectPublicKeyInfo, DER).
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// Presents one certificate more, which has nothing to do with the rest.
+    pub fn append(&mut self, certificate: &CertificateDer<'static>) {
+        self.chain.push(certificate.clone());
+    }
+
+    /// A server configuration with this identity for HTTP/1.1, of these versions and key exchange groups only.
+    pub fn narrow_config(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        groups: &[&'static dyn rustls::crypto::SupportedKxGroup],
+    ) -> Arc<rustls::ServerConfig> {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.kx_groups = groups.to_vec();
+        let config = rustls::ServerConfig::builder_with_provider(provider.into())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(self.chain.clone(), self.private_key());
+        Arc::new(config.unwrap())
+    }
+
     /// Writes `{name}.pem` and `{name}.key` into `dir` and returns both paths.
     pub fn write(&self, dir: &Path, name: &str) -> (PathBuf, PathBuf) {
         let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}.key")));

@@ -37,6 +37,8 @@ pub struct Conn {
     pub alpn: Option<String>,
     /// The TLS version, such as `TLSv1_3`.
     pub tls: Option<String>,
+    /// The key exchange agreed on, such as `X25519MLKEM768`.
+    pub key_exchange: Option<String>,
     /// The name in the client's hello.
     pub server_name: Option<String>,
     /// Whether the client presented a certificate (which was then checked).
@@ -185,7 +187,15 @@ where
     S: Fn(Request<Incoming>, Arc<Conn>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Response<Body>>> + Send + 'static,
 {
-    let mut conn = Conn { number, alpn: None, tls: None, server_name: None, client_cert: false, line };
+    let mut conn = Conn {
+        number,
+        alpn: None,
+        tls: None,
+        key_exchange: None,
+        server_name: None,
+        client_cert: false,
+        line,
+    };
     let Some(config) = &listen.tls else {
         return speak(plug, listen.http2, conn, shared, service).await;
     };
@@ -196,6 +206,7 @@ where
     let session = stream.get_ref().1;
     conn.alpn = session.alpn_protocol().map(|p| String::from_utf8_lossy(p).into_owned());
     conn.tls = session.protocol_version().map(|v| format!("{v:?}"));
+    conn.key_exchange = session.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name()));
     conn.server_name = session.server_name().map(str::to_owned);
     conn.client_cert = session.peer_certificates().is_some();
     speak(stream, listen.http2, conn, shared, service).await;

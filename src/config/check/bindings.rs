@@ -1,5 +1,6 @@
 //! `mcp.server_urls`, and what its entries share with `mcp.commands`.
 
+use super::tls;
 use crate::config::keys::{self, Key};
 use crate::config::problem::{Place, Problem, show};
 use crate::config::sources::{Given, Layer, Sources};
@@ -8,10 +9,23 @@ use crate::config::types::{Binding, Channel, Secret, Transport};
 use crate::config::url;
 
 /// Members of an entry in the file.
-const MEMBERS: [&str; 7] =
-    ["channel", "url", "unix_socket", "http_proxy", "client_cert", "client_key", "stateless"];
+const MEMBERS: [&str; 11] = [
+    "channel",
+    "url",
+    "unix_socket",
+    "http_proxy",
+    "client_cert",
+    "client_key",
+    "stateless",
+    "ca_bundle",
+    "server_name",
+    "pins",
+    "allow_single_pin",
+];
+/// How many of them a flag or variable may name too: whom to believe is for the file alone to say.
+const LINE_MEMBERS: usize = 7;
 /// Members whose part is not built.
-const UNBUILT: [&str; 4] = ["unix_socket", "http_proxy", "client_cert", "client_key"];
+const UNBUILT: [&str; 2] = ["unix_socket", "http_proxy"];
 
 /// Takes a line apart into members of the file, or says what is wrong with it.
 pub type Line = fn(&str) -> Result<Vec<(&'static str, String)>, String>;
@@ -104,6 +118,7 @@ pub fn duplicate(place: &Place, channel: &Channel, kind: &str, taken: &str) -> P
 pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
     let before = s.problems.len();
     let mut bindings: Vec<Binding> = Vec::new();
+    let identity = tls::mcp_identity(s);
     for mut entry in entries(s, &keys::MCP_SERVER_URLS, &MEMBERS, line) {
         for name in UNBUILT {
             if let Some(given) = entry.text(s, name).filter(|g| !g.trimmed().is_empty()) {
@@ -129,12 +144,17 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
                 continue;
             }
         };
+        let peer = tls::binding(s, &mut entry, &url, identity.as_ref());
         let Some(channel) = channel else { continue };
         if bindings.iter().any(|b| b.channel == channel) {
             s.refuse(duplicate(&entry.place, &channel, "mcp.server-url", "http-streamable"));
             continue;
         }
-        bindings.push(Binding { channel, stateless, transport: Transport::Http { url } });
+        bindings.push(Binding {
+            channel,
+            stateless,
+            transport: Transport::Http { url, peer: Box::new(peer) },
+        });
     }
     if bindings.is_empty() && s.problems.len() == before {
         for key in [keys::MCP_CLIENT_CERT, keys::MCP_CLIENT_KEY] {
@@ -153,7 +173,7 @@ fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     let known = |piece: &str| {
         let (name, value) = piece.split_once('=')?;
         let name = name.trim().to_ascii_lowercase().replace('-', "_");
-        let member = MEMBERS.iter().find(|m| **m == name)?;
+        let member = MEMBERS.iter().take(LINE_MEMBERS).find(|m| **m == name)?;
         Some((*member, value.trim().to_string()))
     };
     if known(text).is_none() {

@@ -25,13 +25,18 @@ const LOST_BELOW: [(u8, &str); 5] = [
 
 /// The section.
 pub fn confinement(s: &mut Sources<'_>) -> Confinement {
-    let range = i64::from(LOWEST_ABI)..=i64::from(HIGHEST_ABI);
-    let require = s.within(&keys::CONFINEMENT_REQUIRE, range, DEFAULT_ABI.into());
-    let require = u8::try_from(require).unwrap_or(DEFAULT_ABI);
+    let require = require(s);
     if require < DEFAULT_ABI {
         s.warnings.push(lower(require));
     }
     Confinement { require, identity: identity(s), on_violation: on_violation(s) }
+}
+
+/// The floor.
+pub fn require(s: &mut Sources<'_>) -> u8 {
+    let range = i64::from(LOWEST_ABI)..=i64::from(HIGHEST_ABI);
+    let require = s.within(&keys::CONFINEMENT_REQUIRE, range, DEFAULT_ABI.into());
+    u8::try_from(require).unwrap_or(DEFAULT_ABI)
 }
 
 /// What a floor below the default gives up.

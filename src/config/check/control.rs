@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::headers;
+use super::{headers, tls};
 use crate::config::keys;
 use crate::config::problem::{Place, Problem, show};
 use crate::config::reference::{Reference, Spelling};
@@ -12,6 +12,8 @@ use crate::config::types::{Channel, Control, HttpUrl, Secret};
 use crate::config::{hdr, url};
 
 const DEFAULT_ORIGIN: &str = "https://api.openai.com";
+/// Where the control plane of the default origin takes client certificates.
+const MTLS_ORIGIN: &str = "https://mtls.api.openai.com";
 const KEY_REQUIRED: &str = "control plane API key is required; set --control-plane.api-key (env:/file:) or \
     CONTROL_PLANE_API_KEY or OPENAI_API_KEY";
 const ID_REQUIRED: &str = "tunnel ID is required; set --control-plane.tunnel-id or CONTROL_PLANE_TUNNEL_ID";
@@ -127,8 +129,10 @@ pub fn control(
     s: &mut Sources<'_>,
     key: Option<ApiKey>,
     poll_channels: Option<Vec<Channel>>,
+    bundle: bool,
 ) -> Option<Control> {
     let origin = origin(s);
+    let peer = tls::control(s, origin.as_ref(), bundle);
     let path_prefix = path_prefix(s);
     let tunnel_id = tunnel_id(s);
     let organization = organization(s);
@@ -146,6 +150,7 @@ pub fn control(
         poll_guardrail,
         max_inflight,
         poll_channels,
+        peer,
     })
 }
 
@@ -164,19 +169,26 @@ fn referable(s: &mut Sources<'_>, key: &keys::Key) -> Option<Result<Given, ()>> 
     Some(Ok(given))
 }
 
-fn origin(s: &mut Sources<'_>) -> Option<HttpUrl> {
+/// Where the control plane is.
+pub fn origin(s: &mut Sources<'_>) -> Option<HttpUrl> {
     let given = match referable(s, &keys::BASE_URL) {
         Some(Err(())) => return None,
         Some(Ok(given)) if !given.trimmed().is_empty() => given,
-        _ => return url::origin(DEFAULT_ORIGIN).ok(),
+        _ => return url::origin(reached(s, DEFAULT_ORIGIN)).ok(),
     };
-    match url::origin(given.text.expose()) {
+    match url::origin(reached(s, given.text.expose())) {
         Ok(origin) => Some(origin),
         Err(refused) => {
             s.refuse(refusal(&given.place, refused));
             None
         }
     }
+}
+
+/// The base URL to use for the given one: with a client certificate, the default one has a host of its own.
+fn reached<'a>(s: &mut Sources<'_>, text: &'a str) -> &'a str {
+    let default = text.trim().trim_end_matches('/') == DEFAULT_ORIGIN;
+    if default && s.one_filled(&keys::CONTROL_CLIENT_CERT).is_some() { MTLS_ORIGIN } else { text }
 }
 
 fn path_prefix(s: &mut Sources<'_>) -> Option<String> {

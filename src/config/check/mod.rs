@@ -19,12 +19,13 @@ mod rest;
 mod runs;
 mod standing;
 mod system;
+mod tls;
 mod withheld;
 
-use super::keys;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
 use super::types::{Binding, Channel, Config, Transport, Worker};
+use super::{Roots, keys};
 
 /// Most channels that can be declared; one more is kept for the reserved one.
 const MAX_CHANNELS: usize = 31;
@@ -44,10 +45,11 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     if !http_errors && !stdio_errors {
         routes(s, &bindings, poll_channels.as_deref());
     }
-    let control = control::control(s, key, poll_channels);
+    let ca_pem = tls::ca_bundle(s);
+    let tls = tls::tls(s);
+    let control = control::control(s, key, poll_channels, ca_pem.is_some());
     let mcp = rest::mcp(s);
     let limits = rest::limits(s);
-    let ca_pem = rest::ca_bundle(s);
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
@@ -60,6 +62,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             mcp,
             limits,
             ca_pem,
+            tls,
             log_level: log.level,
             require: confinement.require,
         };
@@ -75,6 +78,17 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
         });
     }
     Err(sources.problems)
+}
+
+/// Checks what says whom to believe.
+pub fn roots(mut sources: Sources<'_>) -> Result<Roots, Vec<Problem>> {
+    let s = &mut sources;
+    let ca_pem = tls::ca_bundle(s);
+    let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
+    let (tls, pins, control) = (tls::tls(s), tls::control_pins(s), control::origin(s));
+    let require = confinement::require(s);
+    let roots = Roots { ca_pem, bundle_only, tls, require, pins, control };
+    if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 
 /// What can only be said of all bindings together.

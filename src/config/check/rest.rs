@@ -1,16 +1,12 @@
-//! `mcp.*` scalars, `limits`, `ca_bundle`, stopping and restarting.
+//! `mcp.*` scalars, `limits`, stopping and restarting.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::headers;
 use crate::config::keys::{self, Key};
 use crate::config::problem::{Problem, show};
-use crate::config::profile::expand;
-use crate::config::reference::{Reference, Spelling};
 use crate::config::sources::Sources;
 use crate::config::types::{Limits, Mcp, Restart, Stop};
-use crate::config::{pem, read};
 
 /// Bounds of every setting in bytes.
 const BYTES: std::ops::RangeInclusive<i64> = 4096..=4_294_967_296;
@@ -72,33 +68,6 @@ pub fn limits(s: &mut Sources<'_>) -> Limits {
         }
     }
     limits
-}
-
-/// The certificates of `ca_bundle`: a path, `env:` of a variable that holds a path, or `file:` and a path.
-pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
-    let given = s.one_filled(&keys::CA_BUNDLE)?;
-    let path = match Reference::parse(given.trimmed(), Spelling::AnyCase) {
-        Some(reference @ Reference::Env(_)) => match s.resolve(reference, &given.place, "ca-bundle") {
-            Ok(path) => path.expose().trim().to_string(),
-            Err(problem) => {
-                s.refuse(problem);
-                return None;
-            }
-        },
-        Some(Reference::File(path)) => path.to_string(),
-        _ => given.trimmed().to_string(),
-    };
-    let path = expand(&path, s.host);
-    let why = match read::text(Path::new(&path), read::MAX_BUNDLE) {
-        Ok(text) => match pem::certificates(&text) {
-            Some(certificates) => return Some(certificates),
-            None => "PEM bundle contained no certificates".to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    let shown = show(&path.display().to_string());
-    s.refuse(Problem::new(&given.place, format!("invalid ca-bundle {shown}: {why}")));
-    None
 }
 
 /// `drain_timeout`, `poll_grace`.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, Uri};
 use hyper::body::{Body as _, Incoming};
+use rustls::pki_types::ServerName;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 
@@ -110,14 +111,24 @@ fn media(headers: &HeaderMap) -> Media {
 }
 
 impl Http {
-    /// A server at exactly `url`, with a connection pool of its own.
+    /// A server at exactly `url`, with a connection pool of its own. Its certificate must carry `server_name`, or the
+    /// host of the URL when there is none.
     #[must_use]
-    pub fn new(url: &HttpUrl, mcp: &Mcp, limits: &Limits, tls: Arc<rustls::ClientConfig>, log: Log) -> Self {
+    pub fn new(
+        url: &HttpUrl,
+        server_name: Option<&str>,
+        mcp: &Mcp,
+        limits: &Limits,
+        tls: Arc<rustls::ClientConfig>,
+        log: Log,
+    ) -> Self {
         let options = net::Options {
             http2: true,
             idle: IDLE,
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
+            // The configuration has been checked: it is a name.
+            server_name: server_name.and_then(|name| ServerName::try_from(name.to_string()).ok()),
         };
         Self {
             url: url.uri().clone(),

@@ -80,7 +80,8 @@ fn malformed_bindings_are_refused_without_repeating_credentials() {
         ("channel=x y,url=https://h", "channel \"x y\" must match"),
         ("url=https://h,unix-socket=/s", "unix_socket is not supported by this version"),
         ("url=https://h,http-proxy=http://hunter2@p", "http_proxy is not supported by this version"),
-        ("url=https://h,client-cert=/c", "client_cert is not supported by this version"),
+        ("url=https://h,client-cert=/c", "client_cert and client_key must be given together"),
+        ("url=https://h,pins=sha256/x", "a URL with a comma can only be given in the file"),
     ] {
         let problem = base().env("MCP_SERVER_URL", line).bad();
         says(&problem, phrase);

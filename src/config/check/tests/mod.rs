@@ -12,6 +12,7 @@ mod grants;
 mod identity;
 mod mcp;
 mod rules;
+mod tls;
 mod withheld;
 
 const ID: &str = "tunnel_0123456789abcdefghijklmnopqrstuv";
@@ -135,7 +136,7 @@ fn the_worker_gets_its_part_as_json_and_reads_the_same() {
     assert!(back.bindings[0].stateless);
     assert!(matches!(back.bindings[1].transport, Transport::Stdio { index: 0, serialize: true }));
     match &back.bindings[0].transport {
-        Transport::Http { url } => assert_eq!(url.uri().to_string(), "https://h/a,b?c"),
+        Transport::Http { url, .. } => assert_eq!(url.uri().to_string(), "https://h/a,b?c"),
         other => panic!("{other:?}"),
     }
 }

@@ -1,0 +1,56 @@
+//! The part of the checked configuration that the worker is told, and what it says of the worker's confinement.
+//!
+//! Pure data, made by `config::check` in the broker.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::peer::Tls;
+use super::types::{Binding, Control, Kept, Limits, Mcp, Transport};
+
+/// The worker's part of the configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// The control plane.
+    pub control: Control,
+    /// The MCP bindings in the order of the file: HTTP servers first, then commands.
+    pub bindings: Vec<Binding>,
+    /// Behaviour of the MCP side.
+    pub mcp: Mcp,
+    /// Bounds on what peers may make the worker hold.
+    pub limits: Limits,
+    /// Additional PEM trust anchors (`ca_bundle`), added to the built-in web roots.
+    pub ca_pem: Option<String>,
+    /// What holds for every TLS connection.
+    pub tls: Tls,
+    /// Lines below this level need not be sent to the broker.
+    pub log_level: crate::log::Level,
+    /// The Landlock ABI below which nothing starts.
+    pub require: u8,
+}
+
+impl Worker {
+    /// What must stay in RAM: keys, and headers that may hold some.
+    pub fn secrets(&self) -> impl Iterator<Item = &Kept> {
+        let http = self.bindings.iter().filter_map(|b| match &b.transport {
+            Transport::Http { peer, .. } => Some(&**peer),
+            Transport::Stdio { .. } => None,
+        });
+        let peers = http.chain([&self.control.peer]);
+        let keys = peers.filter_map(|peer| Some(&peer.identity.as_ref()?.key));
+        let headers = self.control.extra_headers.iter().chain(&self.mcp.extra_headers);
+        keys.chain(headers.map(|(_, value)| value)).chain([&self.control.api_key])
+    }
+
+    /// The TCP ports that the worker has to reach.
+    #[must_use]
+    pub fn tcp_ports(&self) -> BTreeSet<u16> {
+        let http = self.bindings.iter().filter_map(|b| match &b.transport {
+            Transport::Http { url, .. } => Some(url.port()),
+            Transport::Stdio { .. } => None,
+        });
+        http.chain([self.control.origin.port()]).collect()
+    }
+}
