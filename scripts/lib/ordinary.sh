@@ -12,6 +12,12 @@ NEEDS_ROOT=(
     "names::an_answer_that_does_not_fit_into_udp_is_asked_for_over_tcp: replaces /etc in a mount namespace, and becomes somebody there"
 )
 NEEDS_NETWORK=(
+    "resolution::hosts_and_search_domains_work_and_names_are_looked_up_anew_for_every_connection"
+    "resolution::only_addresses_of_allowed_ips_are_connected_to_and_metadata_addresses_never"
+    "resolution::a_host_with_ipv6_alone_works_with_names_literals_and_proxies"
+    "proxy_routes::each_route_takes_the_nearest_proxy_and_an_explicit_one_ignores_no_proxy"
+    "names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1"
+    "names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2"
     "interop::everything_over_http_answers_as_directly_and_its_session_ends"
     "interop::everything_over_http_answers_as_directly_to_a_client_that_probes_for_the_newer_era"
     "interop::the_python_sdk_over_http_answers_as_directly_in_both_eras_and_its_session_ends"
@@ -34,7 +40,7 @@ become_nobody() {
 # Where an ordinary user may have no network of its own, the servers over HTTP, which listen on every interface, are not
 # started, and the others use the machine's loopback.
 consider_network() {
-    "${AS_USER[@]}" unshare --map-root-user --net true 2>/dev/null && return 0
+    "${AS_USER[@]}" unshare --map-root-user --net --mount true 2>/dev/null && return 0
     local test
     for test in "${NEEDS_NETWORK[@]}"; do
         NEEDS_ROOT+=("$test: this machine lets only root make a network namespace")

@@ -20,6 +20,8 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
     for command in &config.commands {
         all.add(Grants::of_child(&command.profile));
     }
+    // A server that starts again makes its socket anew: the rule is one on the directory.
+    all.sockets.extend(config.unix_sockets.values().filter_map(|path| Some(path.parent()?.into())));
     all.execute.insert(OWN_PROGRAM.into());
     all.read.insert(PROCESSES.into());
     all.write.insert(NULL.into());

@@ -15,7 +15,7 @@ const SIGSYS: i32 = 31;
 
 impl Broker {
     pub(super) fn start_worker(&mut self, now: Instant) -> io::Result<()> {
-        let worker = Worker::start(&self.images, &self.config.worker, &self.instance_id, &self.orphans, now)?;
+        let worker = Worker::start(&self.images, &self.config, &self.instance_id, &self.orphans, now)?;
         self.orphans = Vec::new();
         self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
         self.worker = Some(worker);

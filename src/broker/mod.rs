@@ -38,6 +38,7 @@ pub mod relay;
 mod resolver;
 pub mod scratch;
 mod service;
+pub mod sockets;
 pub mod spawn;
 mod strays;
 pub mod supervise;

@@ -3,7 +3,7 @@
 //! One [`Permit`] stands for one worker process. The worker parses what the network sends, so it may be anybody:
 //! the first message that is not legal here is a [`Breach`], and the broker kills the worker for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::window::Window;
@@ -12,6 +12,8 @@ use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, MAX_REQUEST_ID, MAX_RPC_ID
 
 /// Most permitted calls that have not ended.
 pub const MAX_HELD: usize = 12_000;
+/// Most requests for a connection that have no answer; an honest worker has half as many.
+pub const MAX_TICKETS: usize = 64;
 /// Longest reason of a failing poll, in bytes.
 pub const MAX_REASON: usize = 512;
 
@@ -67,6 +69,13 @@ pub enum Step {
         /// One that this worker was given (it may have ended since).
         generation: u32,
     },
+    /// A connection to a Unix socket is wanted.
+    Connect {
+        /// A binding that has one.
+        binding: u8,
+        /// Names the request.
+        ticket: u32,
+    },
     /// The worker exits next.
     Drained {
         /// Calls that did not finish.
@@ -93,6 +102,10 @@ pub enum Breach {
     UnknownCommand(u8),
     /// The worker was never given this child.
     UnknownChild(u8, u32),
+    /// The binding has no Unix socket.
+    UnknownSocket(u8),
+    /// A request for a connection has the ticket of one that is not answered yet, or too many are not.
+    BadTicket(u32),
     /// The reason of a failing poll is too long.
     LongReason,
 }
@@ -108,6 +121,8 @@ impl std::fmt::Display for Breach {
             Self::UnknownCall(call) => write!(f, "call {call} is not in progress"),
             Self::UnknownCommand(index) => write!(f, "there is no command {index}"),
             Self::UnknownChild(index, generation) => write!(f, "command {index} has no child {generation}"),
+            Self::UnknownSocket(binding) => write!(f, "binding {binding} has no Unix socket"),
+            Self::BadTicket(ticket) => write!(f, "request {ticket} for a connection is one too many"),
             Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
         }
     }
@@ -153,6 +168,10 @@ pub struct Permit {
     held: BTreeMap<u64, Held>,
     /// For each command the first and last start that this worker was given.
     given: Vec<Option<(u32, u32)>>,
+    /// The bindings that have a Unix socket.
+    sockets: BTreeSet<u8>,
+    /// Requests for a connection that are not answered yet.
+    tickets: BTreeSet<u32>,
 }
 
 impl Permit {
@@ -166,7 +185,21 @@ impl Permit {
             last_call: None,
             held: BTreeMap::new(),
             given: vec![None; commands],
+            sockets: BTreeSet::new(),
+            tickets: BTreeSet::new(),
         }
+    }
+
+    /// Lets the worker ask for connections to the Unix sockets of these bindings.
+    #[must_use]
+    pub fn with_sockets(mut self, bindings: impl IntoIterator<Item = u8>) -> Self {
+        self.sockets.extend(bindings);
+        self
+    }
+
+    /// The worker got the answer to a request for a connection.
+    pub fn answered(&mut self, ticket: u32) {
+        self.tickets.remove(&ticket);
     }
 
     /// The worker was told to drain.
@@ -248,6 +281,15 @@ impl Permit {
                     _ => Err(Breach::UnknownChild(index, generation)),
                 }
             }
+            FromWorker::Connect { binding, .. } if !self.sockets.contains(&binding) => {
+                Err(Breach::UnknownSocket(binding))
+            }
+            FromWorker::Connect { binding, ticket } => {
+                if self.tickets.len() >= MAX_TICKETS || !self.tickets.insert(ticket) {
+                    return Err(Breach::BadTicket(ticket));
+                }
+                Ok(Step::Connect { binding, ticket })
+            }
             FromWorker::Drained { unfinished } => {
                 self.state = State::Gone;
                 Ok(Step::Drained { unfinished })
@@ -295,6 +337,7 @@ fn name(message: &FromWorker) -> &'static str {
         FromWorker::PollFailing { .. } => "poll_failing",
         FromWorker::Spawn { .. } => "spawn",
         FromWorker::ChildLost { .. } => "child_lost",
+        FromWorker::Connect { .. } => "connect",
         FromWorker::Drained { .. } => "drained",
     }
 }

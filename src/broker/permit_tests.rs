@@ -193,3 +193,24 @@ fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     let left: Vec<String> = w.permit.into_held().iter().map(|h| h.request_id().to_owned()).collect();
     assert_eq!(left, ["b"], "the next worker answers for it");
 }
+
+#[test]
+fn connections_are_asked_for_configured_sockets_only_and_so_many_at_a_time() {
+    let mut w = Worker::serving();
+    let connect = |binding, ticket| FromWorker::Connect { binding, ticket };
+    assert_eq!(w.says(connect(0, 1)), Err(Breach::UnknownSocket(0)), "none is configured");
+    let mut w = Worker::new();
+    w.permit = Permit::new(vec![Channel::main()], 0).with_sockets([2]);
+    assert_eq!(w.says(connect(2, 1)), Err(Breach::OutOfState("connect")));
+    let mut w = Worker { permit: Permit::new(vec![Channel::main()], 0).with_sockets([2]), ..Worker::new() };
+    w.says(FromWorker::Ready { landlock: 4, filters: 2 }).unwrap();
+    assert_eq!(w.says(connect(0, 1)), Err(Breach::UnknownSocket(0)));
+    assert_eq!(w.says(connect(2, 1)), Ok(Step::Connect { binding: 2, ticket: 1 }));
+    assert_eq!(w.says(connect(2, 1)), Err(Breach::BadTicket(1)), "it has no answer yet");
+    w.permit.answered(1);
+    w.permit.drain();
+    for ticket in (0..).take(MAX_TICKETS) {
+        assert_eq!(w.says(connect(2, ticket)), Ok(Step::Connect { binding: 2, ticket }));
+    }
+    assert_eq!(w.says(connect(2, 9999)), Err(Breach::BadTicket(9999)));
+}

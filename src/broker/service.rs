@@ -259,7 +259,7 @@ impl Broker {
         let more = worker.listen(&mut self.window, now, &self.log, &mut steps);
         for step in steps {
             match step {
-                Step::Nothing | Step::Verdict { .. } => {}
+                Step::Nothing | Step::Verdict { .. } | Step::Connect { .. } => {}
                 Step::Ready { landlock, filters } => {
                     let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                     self.log.info("confinement", "worker confined", &fields);

@@ -30,6 +30,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
     let worker = WorkerConfig {
         control: Control {
             origin: HttpUrl::try_from("http://127.0.0.1:9".to_string()).unwrap(),
+            route: crate::config::route::Route::direct(),
             path_prefix: String::new(),
             tunnel_id: part.into(),
             organization: None,
@@ -51,12 +52,15 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         limits: Limits::default(),
         ca_pem: None,
         tls: Default::default(),
+        proxy_peer: Default::default(),
+        proxy_check_interval: Duration::from_secs(60),
         log_level: Level::Debug,
         require: DEFAULT_ABI,
     };
     Config {
         worker,
         commands,
+        unix_sockets: BTreeMap::new(),
         log: LogConfig { level: Level::Debug, format: Format::Text, file: None },
         stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },

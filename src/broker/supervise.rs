@@ -10,8 +10,10 @@ use super::child::Id;
 use super::children::Notice;
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
+use super::sockets::{Answer, Sockets};
 use super::spawn::{Images, Process};
 use super::window::Window;
+use crate::config::route::Via;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
@@ -41,6 +43,7 @@ pub struct Worker {
     permit: Permit,
     /// What it is told once it is confined.
     after_ready: Vec<ToWorker>,
+    sockets: Sockets,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
     mute: bool,
@@ -56,11 +59,13 @@ impl Worker {
     /// When the kernel has no resources for it, or the configuration does not fit.
     pub fn start(
         images: &Images,
-        config: &types::Worker,
+        config: &types::Config,
         instance_id: &str,
         orphans: &[Held],
         now: Instant,
     ) -> io::Result<Self> {
+        let sockets = Sockets::new(config.unix_sockets.clone());
+        let config = &config.worker;
         let json = Zeroizing::new(serde_json::to_vec(config).map_err(io::Error::other)?);
         let content = memfd::sealed(&json)?;
         let size = u64::try_from(json.len()).map_err(io::Error::other)?;
@@ -71,7 +76,14 @@ impl Worker {
         let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
-        let mut permit = Permit::new(channels, commands);
+        let with_socket = config.bindings.iter().filter_map(|binding| match &binding.transport {
+            Transport::Http { route, .. } => match route.via {
+                Via::Unix { binding } => Some(binding),
+                Via::Direct | Via::Proxy(_) => None,
+            },
+            Transport::Stdio { .. } => None,
+        });
+        let mut permit = Permit::new(channels, commands).with_sockets(with_socket);
         let mut after_ready = vec![ToWorker::Go {}];
         for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
             after_ready.push(ToWorker::Orphan(permit.inherit(ask, now)));
@@ -82,6 +94,7 @@ impl Worker {
             channel,
             permit,
             after_ready,
+            sockets,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
@@ -97,7 +110,7 @@ impl Worker {
     /// When [`Worker::tick`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.limit.map(|(at, _)| at)
+        self.limit.map(|(at, _)| at).into_iter().chain(self.sockets.deadline().filter(|_| !self.mute)).min()
     }
 
     /// Whether it is confined and may be told more than its configuration.
@@ -140,6 +153,17 @@ impl Worker {
         }
     }
 
+    /// Answers its requests for connections.
+    fn connected(&mut self, answers: Vec<Answer>, log: &Log) {
+        for Answer { ticket, result } in answers {
+            self.permit.answered(ticket);
+            match result {
+                Ok(socket) => self.say(&ToWorker::Connected { ticket }, vec![socket], log),
+                Err(errno) => self.say(&ToWorker::ConnectFailed { ticket, errno }, Vec::new(), log),
+            }
+        }
+    }
+
     /// Tells it to poll no more and to be done within the bound. `poll_grace` is what the outstanding poll still gets;
     /// without one it runs its course.
     pub fn drain(&mut self, stop: &types::Stop, poll_grace: Option<Duration>, now: Instant, log: &Log) {
@@ -156,8 +180,13 @@ impl Worker {
         }
     }
 
-    /// Kills it when it has had its time.
+    /// Tries again to connect what it asked for, and kills it when it has had its time.
     pub fn tick(&mut self, now: Instant, log: &Log) {
+        if !self.mute {
+            let mut answers = Vec::new();
+            self.sockets.tick(now, &mut answers);
+            self.connected(answers, log);
+        }
         if let Some((_, why)) = self.limit.filter(|(at, _)| *at <= now) {
             log.error(
                 "broker",
@@ -207,6 +236,11 @@ impl Worker {
                 Err(breach) => return self.broke(&breach, log),
                 Ok(Step::Verdict { call, verdict }) => {
                     self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
+                }
+                Ok(Step::Connect { binding, ticket }) => {
+                    let mut answers = Vec::new();
+                    self.sockets.want(binding, ticket, now, &mut answers);
+                    self.connected(answers, log);
                 }
                 Ok(step) => {
                     self.heed(&step, now, log);

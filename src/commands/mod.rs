@@ -5,6 +5,7 @@
 pub mod cli;
 mod config_check;
 pub mod confinement;
+mod flags;
 mod pin;
 mod run;
 

@@ -19,7 +19,7 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
         complain("pin needs a host, or a host and a port: example.com, example.com:8443, [::1]:8443");
         return Exit::Usage;
     };
-    let roots = match config::load_roots(flags, host) {
+    let roots = match config::load_roots(flags, host, &url) {
         Ok(roots) => roots,
         Err(problems) => {
             report(&problems);
@@ -31,11 +31,11 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
         complain(&missing.to_string());
         return Exit::Unavailable;
     }
-    let is_control = roots.control.as_ref().is_some_and(|control| endpoint(control) == endpoint(&url));
-    let peer = Peer { bundle_only: is_control && roots.bundle_only, ..Peer::default() };
+    let peer = Peer { bundle_only: roots.is_control && roots.bundle_only, ..Peer::default() };
     let shown = url.uri().authority().map_or("", |authority| authority.as_str()).to_string();
-    let pins = if is_control { roots.pins } else { Vec::new() };
-    let task = Task { url, ca_pem: roots.ca_pem, peer, tls: roots.tls, require: roots.require };
+    let pins = if roots.is_control { roots.pins } else { Vec::new() };
+    let config::Roots { ca_pem, tls, require, route, proxy_peer, .. } = roots;
+    let task = Task { url, ca_pem, peer, route, proxy_peer, tls, require };
     match errand::run(look::ROLE, &task, look::BOUND) {
         Ok(found) => tell(&shown, found, &pins),
         Err(e) => {
@@ -54,11 +54,6 @@ fn url(target: &str) -> Option<HttpUrl> {
         return None;
     }
     HttpUrl::try_from(format!("https://{bare}")).ok()
-}
-
-fn endpoint(url: &HttpUrl) -> (Option<String>, u16) {
-    let uri = url.uri();
-    (uri.host().map(str::to_ascii_lowercase), uri.port_u16().unwrap_or(443))
 }
 
 /// `pins` are those that the configuration asks of this host.

@@ -16,7 +16,7 @@ fn a_target_is_a_host_with_or_without_a_port() {
     {
         assert_eq!(url(wrong), None, "{wrong}");
     }
-    let same = |a: &str, b: &str| endpoint(&url(a).unwrap()) == endpoint(&url(b).unwrap());
+    let same = |a: &str, b: &str| url(a).unwrap().is_at(&url(b).unwrap());
     assert!(same("Example.com", "example.com:443") && !same("example.com", "example.com:8443"));
 }
 

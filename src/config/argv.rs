@@ -38,13 +38,13 @@ pub fn option(key: &Key) -> String {
 ///
 /// # Errors
 /// When a flag does not exist or has no value.
-pub fn normalise(arguments: &[String]) -> Result<Vec<String>, ArgvError> {
+pub fn normalise<S: AsRef<str>>(arguments: &[S]) -> Result<Vec<String>, ArgvError> {
     let mut normal = Vec::with_capacity(arguments.len());
-    let mut rest = arguments.iter();
+    let mut rest = arguments.iter().map(AsRef::as_ref);
     while let Some(argument) = rest.next() {
         if argument == "--" {
-            normal.push(argument.clone());
-            normal.extend(rest.cloned());
+            normal.push(argument.to_string());
+            normal.extend(rest.map(str::to_string));
             break;
         }
         if argument == "--help" || argument == "-h" {
@@ -52,19 +52,21 @@ pub fn normalise(arguments: &[String]) -> Result<Vec<String>, ArgvError> {
             continue;
         }
         let Some(flag) = argument.strip_prefix('-') else {
-            normal.push(argument.clone());
+            normal.push(argument.to_string());
             continue;
         };
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) => (name, Some(value.to_string())),
-            None => (argument.as_str(), None),
+            None => (argument, None),
         };
         let known = flag.strip_prefix('-').and_then(|_| find(name));
         let Some(key) = known else { return Err(ArgvError::Unknown(name.to_string())) };
         let value = match (value, key.shape) {
             (Some(value), _) => value,
             (None, Shape::Switch) => "true".into(),
-            (None, _) => rest.next().cloned().ok_or_else(|| ArgvError::NoValue(name.to_string()))?,
+            (None, _) => {
+                rest.next().map(str::to_string).ok_or_else(|| ArgvError::NoValue(name.to_string()))?
+            }
         };
         normal.extend([option(key), value]);
     }

@@ -81,7 +81,7 @@ keys! {
     API_KEY: "control_plane.api_key", "control-plane.api-key", "CONTROL_PLANE_API_KEY", One, Used;
     CONTROL_CLIENT_CERT: "control_plane.client_cert", "control-plane.client-cert", "CONTROL_PLANE_CLIENT_CERT", One, Used;
     CONTROL_CLIENT_KEY: "control_plane.client_key", "control-plane.client-key", "CONTROL_PLANE_CLIENT_KEY", One, Used;
-    CONTROL_HTTP_PROXY: "control_plane.http_proxy", "control-plane.http-proxy", "CONTROL_PLANE_HTTP_PROXY", One, Unbuilt;
+    CONTROL_HTTP_PROXY: "control_plane.http_proxy", "control-plane.http-proxy", "CONTROL_PLANE_HTTP_PROXY", One, Used;
     MAX_INFLIGHT: "control_plane.max_inflight_requests", "control-plane.max-inflight", "CONTROL_PLANE_MAX_INFLIGHT_REQUESTS", One, Used;
     POLL_TIMEOUT: "control_plane.poll_timeout", "control-plane.poll-timeout", "CONTROL_PLANE_POLL_TIMEOUT", One, Used;
     POLL_GUARDRAIL: "control_plane.poll_deadline_guardrail", "control-plane.poll-deadline-guardrail", "CONTROL_PLANE_POLL_DEADLINE_GUARDRAIL", One, Used;
@@ -89,7 +89,7 @@ keys! {
     CONTROL_EXTRA_HEADERS: "control_plane.extra_headers", "control-plane.extra-headers", "CONTROL_PLANE_EXTRA_HEADERS", Many, Used;
 
     CA_BUNDLE: "ca_bundle", "ca-bundle", "CA_BUNDLE", One, Used;
-    HTTP_PROXY: "http_proxy", "http-proxy", "TUNNEL_CLIENT_HTTP_PROXY", One, Unbuilt;
+    HTTP_PROXY: "http_proxy", "http-proxy", "TUNNEL_CLIENT_HTTP_PROXY", One, Used;
 
     LOG_LEVEL: "log.level", "log.level", "LOG_LEVEL", One, Used;
     LOG_FORMAT: "log.format", "log.format", "LOG_FORMAT", One, Used;
@@ -104,7 +104,7 @@ keys! {
 
     MCP_SERVER_URLS: "mcp.server_urls", "mcp.server-url", "MCP_SERVER_URL", Many, Used;
     MCP_COMMANDS: "mcp.commands", "mcp.command", "MCP_COMMAND", Many, Used;
-    MCP_HTTP_PROXY: "mcp.http_proxy", "mcp.http-proxy", "MCP_HTTP_PROXY", One, Unbuilt;
+    MCP_HTTP_PROXY: "mcp.http_proxy", "mcp.http-proxy", "MCP_HTTP_PROXY", One, Used;
     MCP_CLIENT_CERT: "mcp.client_cert", "mcp.client-cert", "MCP_CLIENT_CERT", One, Used;
     MCP_CLIENT_KEY: "mcp.client_key", "mcp.client-key", "MCP_CLIENT_KEY", One, Used;
     MCP_EXTRA_HEADERS: "mcp.extra_headers", "mcp.extra-headers", "MCP_EXTRA_HEADERS", Many, Used;
@@ -137,6 +137,8 @@ keys! {
     CLOUDFLARED_PATH: "cloudflared.path", "", "CLOUDFLARED_PATH", One, Cloudflared;
     CLOUDFLARED_READY_TIMEOUT: "cloudflared.ready_timeout", "", "CLOUDFLARED_READY_TIMEOUT", One, Cloudflared;
 
+    PROXY_CLIENT_CERT: "proxy.client_cert", "", "", One, Used;
+    PROXY_CLIENT_KEY: "proxy.client_key", "", "", One, Used;
     CONTROL_FINGERPRINT: "control_plane.client_cert_fingerprint", "", "", One, Used;
     CONTROL_PINS: "control_plane.pins", "", "", Many, Used;
     CONTROL_SINGLE_PIN: "control_plane.allow_single_pin", "", "", Switch, Used;

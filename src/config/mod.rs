@@ -8,19 +8,23 @@
 
 mod accounts;
 pub mod argv;
+mod base64;
 mod check;
 pub mod confinement;
 mod duration;
 mod hdr;
 pub mod keys;
+mod no_proxy;
 mod own;
 pub mod peer;
 mod pem;
 mod problem;
 mod profile;
+mod proxy_url;
 mod raw;
 mod read;
 mod reference;
+pub mod route;
 mod secret;
 mod shell;
 mod sources;
@@ -64,7 +68,7 @@ pub fn is_given(flags: &Flags, host: Host<'_>) -> bool {
     keys::ALL.iter().any(|key| flags.all(key.flag).is_some() || by_env(key))
 }
 
-/// Whom the configuration believes, for commands that meet a peer and need nothing else of it.
+/// Whom the configuration believes and how it reaches a host, for commands that need nothing else of it.
 #[derive(Clone, Debug)]
 pub struct Roots {
     /// `ca_bundle`, PEM.
@@ -77,21 +81,25 @@ pub struct Roots {
     pub require: u8,
     /// `control_plane.pins`.
     pub pins: Vec<peer::Digest>,
-    /// Where the control plane is.
-    pub control: Option<types::HttpUrl>,
+    /// Whether the host is the configured control plane, whose settings these are.
+    pub is_control: bool,
+    /// How the host is reached.
+    pub route: route::Route,
+    /// What a proxy on the way is shown.
+    pub proxy_peer: peer::Peer,
 }
 
 /// Reads what says whom to believe. Nothing else has to be there or be right, but the file must be readable.
 ///
 /// # Errors
 /// Every problem of these settings.
-pub fn load_roots(flags: &Flags, host: Host<'_>) -> Result<Roots, Vec<Problem>> {
+pub fn load_roots(flags: &Flags, host: Host<'_>, target: &types::HttpUrl) -> Result<Roots, Vec<Problem>> {
     let file = match profile::select(flags, host) {
         Ok(None) => None,
         Ok(Some(path)) => Some(raw::open(&path).map_err(|problem| vec![problem])?.0),
         Err(problem) => return Err(vec![problem]),
     };
-    check::roots(sources::Sources::new(flags, host, file, Vec::new()))
+    check::roots(sources::Sources::new(flags, host, file, Vec::new()), target)
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

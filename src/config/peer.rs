@@ -7,11 +7,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::base64;
 use super::types::Kept;
 
 /// Of a pin and of a fingerprint, in front of the base64.
 const PREFIX: &str = "sha256/";
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// A SHA-256 digest: of a public key (a pin) or of a certificate (a fingerprint). Written as `sha256/<base64>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Digest {
     /// Reads `sha256/<base64>`: 43 characters and the padding, no bit left over. `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let found = decode(text.strip_prefix(PREFIX)?)?;
+        let found = Self(base64::decode(text.strip_prefix(PREFIX)?)?);
         // One digest has one spelling: what is left of the last character must be zero.
         (found.to_string() == text).then_some(found)
     }
@@ -63,37 +63,9 @@ impl Digest {
     }
 }
 
-fn decode(text: &str) -> Option<Digest> {
-    let text = text.strip_suffix('=')?;
-    let mut bytes = [0; 32];
-    let mut filled = bytes.iter_mut();
-    let (mut held, mut bits) = (0u32, 0u32);
-    for character in text.bytes() {
-        let value = ALPHABET.iter().position(|c| *c == character)?;
-        held = held << 6 | u32::try_from(value).ok()?;
-        bits = bits.saturating_add(6);
-        if bits >= 8 {
-            bits = bits.saturating_sub(8);
-            *filled.next()? = u8::try_from(held >> bits & 0xff).ok()?;
-        }
-        held &= (1 << bits) - 1;
-    }
-    filled.next().is_none().then_some(Digest(bytes))
-}
-
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(44);
-        for chunk in self.0.chunks(3) {
-            let at = |n: usize| chunk.get(n).copied().map(u32::from);
-            let held = at(0).unwrap_or(0) << 16 | at(1).unwrap_or(0) << 8 | at(2).unwrap_or(0);
-            for (shift, there) in [(18, true), (12, true), (6, at(1).is_some()), (0, at(2).is_some())] {
-                let value = usize::try_from(held >> shift & 0x3f).unwrap_or(0);
-                let character = ALPHABET.get(value).copied().unwrap_or(b'=');
-                text.push(char::from(if there { character } else { b'=' }));
-            }
-        }
-        write!(f, "{PREFIX}{text}")
+        write!(f, "{PREFIX}{}", base64::encode(&self.0).as_str())
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confinement::{Confinement, Profile, Withheld};
 use super::peer::Peer;
+use super::route::Route;
 pub use super::secret::{Kept, Secret};
 pub use super::worker::Worker;
 
@@ -84,6 +85,13 @@ impl HttpUrl {
         let default = if self.0.scheme() == Some(&http::uri::Scheme::HTTPS) { 443 } else { 80 };
         self.0.port_u16().unwrap_or(default)
     }
+
+    /// Whether both lead to the same port of the same host.
+    #[must_use]
+    pub fn is_at(&self, other: &Self) -> bool {
+        let host = |url: &Self| url.0.host().map(str::to_ascii_lowercase);
+        self.port() == other.port() && host(self) == host(other)
+    }
 }
 
 impl TryFrom<String> for HttpUrl {
@@ -120,6 +128,8 @@ pub struct Config {
     pub worker: Worker,
     /// The stdio MCP servers; [`Transport::Stdio`] names them by their place in this list.
     pub commands: Vec<Command>,
+    /// The Unix sockets of MCP servers by the place of their binding; the broker connects them.
+    pub unix_sockets: BTreeMap<u8, PathBuf>,
     /// Logging.
     pub log: Log,
     /// Stopping.
@@ -140,6 +150,8 @@ pub struct Config {
 pub struct Control {
     /// Scheme and authority only, without a trailing slash: `https://api.openai.com`.
     pub origin: HttpUrl,
+    /// How it is reached.
+    pub route: Route,
     /// `""` or a cleaned prefix such as `/gw`, without a trailing slash.
     pub path_prefix: String,
     /// `tunnel_` and 32 lower-case letters or digits.
@@ -182,6 +194,8 @@ pub enum Transport {
     Http {
         /// The endpoint, exactly as configured.
         url: HttpUrl,
+        /// How it is reached.
+        route: Box<Route>,
         /// How the server is known, and as whom the agent comes.
         peer: Box<Peer>,
     },

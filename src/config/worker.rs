@@ -2,11 +2,11 @@
 //!
 //! Pure data, made by `config::check` in the broker.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::peer::Tls;
+use super::peer::{Peer, Tls};
 use super::types::{Binding, Control, Kept, Limits, Mcp, Transport};
 
 /// The worker's part of the configuration.
@@ -25,6 +25,10 @@ pub struct Worker {
     pub ca_pem: Option<String>,
     /// What holds for every TLS connection.
     pub tls: Tls,
+    /// What proxies at `https://` URLs are shown (`proxy.client_cert`), and nothing else: they are believed like the web.
+    pub proxy_peer: Peer,
+    /// How often it is looked whether the proxies can be reached (`proxy.check_interval`).
+    pub proxy_check_interval: Duration,
     /// Lines below this level need not be sent to the broker.
     pub log_level: crate::log::Level,
     /// The Landlock ABI below which nothing starts.
@@ -38,19 +42,10 @@ impl Worker {
             Transport::Http { peer, .. } => Some(&**peer),
             Transport::Stdio { .. } => None,
         });
-        let peers = http.chain([&self.control.peer]);
+        let peers = http.chain([&self.control.peer, &self.proxy_peer]);
         let keys = peers.filter_map(|peer| Some(&peer.identity.as_ref()?.key));
+        let routes = self.routes().filter_map(|(_, route)| route.proxy()?.authorization.as_ref());
         let headers = self.control.extra_headers.iter().chain(&self.mcp.extra_headers);
-        keys.chain(headers.map(|(_, value)| value)).chain([&self.control.api_key])
-    }
-
-    /// The TCP ports that the worker has to reach.
-    #[must_use]
-    pub fn tcp_ports(&self) -> BTreeSet<u16> {
-        let http = self.bindings.iter().filter_map(|b| match &b.transport {
-            Transport::Http { url, .. } => Some(url.port()),
-            Transport::Stdio { .. } => None,
-        });
-        http.chain([self.control.origin.port()]).collect()
+        keys.chain(headers.map(|(_, value)| value)).chain(routes).chain([&self.control.api_key])
     }
 }

@@ -37,6 +37,8 @@ pub struct Grants {
     pub tcp: BTreeSet<u16>,
     /// Whether names may be looked up over UDP.
     pub names: bool,
+    /// Directories with Unix sockets to connect to, where the kernel covers that (ABI 9).
+    pub sockets: BTreeSet<PathBuf>,
     /// Whether Unix sockets anywhere may be connected to, where the kernel covers that (ABI 9).
     pub unix_sockets: bool,
 }
@@ -64,6 +66,7 @@ impl Grants {
         self.tidy.extend(other.tidy);
         self.tcp.extend(other.tcp);
         self.names |= other.names;
+        self.sockets.extend(other.sockets);
         self.unix_sockets |= other.unix_sockets;
     }
 }
@@ -96,6 +99,7 @@ fn enforce(abi: ABI, grants: &Grants) -> io::Result<()> {
         (&grants.write, READ | WRITE),
         (&grants.execute, READ | AccessFs::Execute),
         (&grants.tidy, AccessFs::RemoveDir.into()),
+        (&grants.sockets, AccessFs::ResolveUnix.into()),
     ] {
         for path in paths {
             let Some(fd) = open(path)? else { continue };

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::api_error::{self, ApiError};
 use super::failure::Failure;
 use super::{COMPONENT, headers, wire};
+use crate::config::route::Proxy;
 use crate::config::types::{Channel, Worker};
 use crate::log::Log;
 use crate::net::{self, ReadFailure};
@@ -33,6 +34,9 @@ const IDLE: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bound on the TLS handshake.
 const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a sign of life for so long is lost. A poll on it would only be missed at its deadline, long after
+/// the network is whole again.
+const LOST_AFTER: Duration = Duration::from_secs(20);
 /// The longest wait for a body that only explains a status.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How the deadline shows in the reading of a body.
@@ -94,7 +98,7 @@ pub struct Metadata {
 }
 
 impl Client {
-    /// A client for the configured tunnel, over connections that trust what `tls` trusts. Says in the log where it leads (the origin only).
+    /// A client for the configured tunnel, over connections that go by `way` and trust what `tls` trusts. Says in the log where it leads (the origin only).
     ///
     /// # Errors
     /// When URL or headers cannot be built from the configuration.
@@ -102,6 +106,7 @@ impl Client {
         config: &Worker,
         instance_id: &str,
         tls: Arc<rustls::ClientConfig>,
+        way: net::Way,
         log: Log,
     ) -> Result<Self, Error> {
         let control = &config.control;
@@ -127,7 +132,11 @@ impl Client {
         log.info(
             COMPONENT,
             "control-plane route resolved",
-            &[("origin", format!("{scheme}://{authority}").into())],
+            &[
+                ("origin", format!("{scheme}://{authority}").into()),
+                ("proxy_source", (&control.route.source).into()),
+                ("proxy", control.route.proxy().map(Proxy::shown).unwrap_or_default().into()),
+            ],
         );
         let options = net::Options {
             http2: true,
@@ -135,6 +144,8 @@ impl Client {
             connect_timeout: CONNECT_TIMEOUT,
             tls_timeout: TLS_TIMEOUT,
             server_name: None,
+            lost_after: Some(LOST_AFTER),
+            way,
         };
         Ok(Self {
             net: net::Client::new(tls, options),
@@ -179,7 +190,7 @@ impl Client {
     ) -> Result<Polled, Failure> {
         let until = Instant::now() + self.deadline_of(timeout);
         let request = self.request(Method::GET, &poll_query(limit, timeout, channels), Bytes::new())?;
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         let received = Instant::now();
         match response.status() {
             StatusCode::NO_CONTENT => Ok(Polled { received, batch: wire::Batch::default() }),
@@ -208,7 +219,7 @@ impl Client {
     pub async fn metadata(&self) -> Result<Metadata, Failure> {
         let until = Instant::now() + self.deadline();
         let request = self.request(Method::GET, "", Bytes::new())?;
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         if !response.status().is_success() {
             return Err(refused(until, response).await);
         }
@@ -237,7 +248,7 @@ impl Client {
         if let Some(id) = client_request_id {
             map.insert(headers::CLIENT_REQUEST_ID, id.clone());
         }
-        let response = within(until, self.net.send(request)).await?.map_err(Failure::Transport)?;
+        let response = self.send(until, request).await?;
         if !response.status().is_success() {
             return Err(refused(until, response).await);
         }
@@ -245,6 +256,19 @@ impl Client {
         let _ =
             net::read_body_until(response, MAX_SMALL_BODY, Some(until.min(Instant::now() + PATIENCE))).await;
         Ok(())
+    }
+
+    /// The head of the response. When there is none in time, the other connections are not trusted either.
+    async fn send(
+        &self,
+        until: Instant,
+        request: Request<Bytes>,
+    ) -> Result<http::Response<hyper::body::Incoming>, Failure> {
+        let Ok(sent) = within(until, self.net.send(request)).await else {
+            self.net.forget_connections();
+            return Err(Failure::Timeout);
+        };
+        sent.map_err(Failure::Transport)
     }
 
     fn request(&self, method: Method, rest: &str, body: Bytes) -> Result<Request<Bytes>, Failure> {

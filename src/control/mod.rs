@@ -8,6 +8,7 @@ pub mod api_error;
 pub mod backoff;
 pub mod body;
 pub mod client;
+pub mod cuts;
 pub mod failure;
 pub mod headers;
 pub mod metadata;

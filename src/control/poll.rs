@@ -5,10 +5,14 @@
 use std::time::Duration;
 
 use super::backoff::{self, Backoff};
+use tokio::time::Instant;
+
 use super::client::{Client, MAX_LIMIT, Polled};
+use super::cuts::{Cut, Cuts};
 use super::failure::Failure;
 use super::{COMPONENT, random};
 use crate::config::types::Channel;
+use crate::net;
 
 /// The longest reason that is given, in bytes.
 const MAX_REASON: usize = 512;
@@ -18,6 +22,9 @@ const MAX_REASON: usize = 512;
 pub struct Poller {
     client: Client,
     backoff: Backoff,
+    cuts: Cuts,
+    /// That polls are cut off has been said.
+    told: bool,
 }
 
 /// What a turn gave.
@@ -25,6 +32,8 @@ pub struct Poller {
 pub enum Turn {
     /// Commands, or none; poll again at once.
     Batch(Polled),
+    /// The connection ended under a poll as it does behind many proxies; poll again at once.
+    Cut,
     /// Wait, then poll again.
     Failed(Trouble),
 }
@@ -63,15 +72,17 @@ impl Poller {
     /// Nothing has been polled yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        Self { client, backoff: Backoff::default() }
+        Self { client, backoff: Backoff::default(), cuts: Cuts::default(), told: false }
     }
 
     /// Polls once. Failures in a row make the waits longer; a success ends the row.
     pub async fn next(&mut self, limit: usize, timeout: Duration, channels: Option<&[Channel]>) -> Turn {
+        let began = Instant::now();
+        let timeout = self.cuts.limit(timeout, began);
         match self.client.poll(limit, timeout, channels).await {
             Ok(polled) => match polled.batch.cut {
                 None => {
-                    self.succeeded(limit, &polled);
+                    self.succeeded(limit, &polled, began.elapsed());
                     Turn::Batch(polled)
                 }
                 Some(why) => {
@@ -79,12 +90,50 @@ impl Poller {
                     self.failed(&Failure::Body(why), timeout, rescued)
                 }
             },
-            Err(failure) => self.failed(&failure, timeout, None),
+            Err(failure) => match self.cut(&failure, began) {
+                Some(cut) => self.reconnect(cut, began.elapsed()),
+                None => self.failed(&failure, timeout, None),
+            },
         }
     }
 
-    fn succeeded(&mut self, limit: usize, polled: &Polled) {
+    /// Whether the failure is one of a connection that was cut off under a poll.
+    fn cut(&mut self, failure: &Failure, began: Instant) -> Option<Cut> {
+        use net::Cause;
+        let Failure::Transport(error) = failure else { return None };
+        let ended = match error.cause {
+            Cause::Reset
+            | Cause::Aborted
+            | Cause::ClosedPipe
+            | Cause::Eof
+            | Cause::UnexpectedEof
+            | Cause::ConnectionClosed => error.sent && error.phase == net::Phase::Exchange,
+            _ => false,
+        };
+        if ended { self.cuts.cut(began.elapsed(), Instant::now()) } else { None }
+    }
+
+    fn reconnect(&mut self, cut: Cut, age: Duration) -> Turn {
         let log = self.client.log();
+        let fields = [("after_ms", age.as_millis().into())];
+        match cut {
+            Cut::First if !std::mem::replace(&mut self.told, true) => {
+                log.info(COMPONENT, "poll was cut off on the way; polling again at once", &fields);
+            }
+            Cut::First | Cut::Again => log.debug(COMPONENT, "poll was cut off on the way", &fields),
+            Cut::Bounded(bound) => {
+                let fields = [("after_ms", age.as_millis().into()), ("timeout_ms", bound.as_millis().into())];
+                log.info(COMPONENT, "polls are cut off regularly; asking for shorter ones", &fields);
+            }
+        }
+        Turn::Cut
+    }
+
+    fn succeeded(&mut self, limit: usize, polled: &Polled, age: Duration) {
+        let log = self.client.log();
+        if self.cuts.succeeded(age) {
+            log.info(COMPONENT, "polls are no longer cut off; asking for long ones again", &[]);
+        }
         if self.backoff.reset() {
             log.info(COMPONENT, "poller recovered; polling operational", &[]);
         }
@@ -100,6 +149,7 @@ impl Poller {
 
     fn failed(&mut self, failure: &Failure, timeout: Duration, rescued: Option<Polled>) -> Turn {
         let class = classify(failure);
+        self.cuts.failed();
         let pace = match class {
             Class::Refused | Class::Pin => backoff::Class::Refused,
             Class::Transport | Class::Timeout | Class::Status | Class::Body => backoff::Class::Ordinary,

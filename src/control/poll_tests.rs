@@ -14,14 +14,14 @@ async fn poller(script: Vec<Vec<Step>>) -> (Plane, Poller, Lines) {
 fn failed(turn: Turn) -> Trouble {
     match turn {
         Turn::Failed(trouble) => trouble,
-        Turn::Batch(polled) => panic!("{polled:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn commands(turn: Turn) -> usize {
     match turn {
         Turn::Batch(polled) => polled.batch.items.len(),
-        Turn::Failed(trouble) => panic!("{trouble:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -172,4 +172,38 @@ async fn a_key_that_is_not_pinned_is_told_as_such_and_waited_for_up_to_a_minute(
     }
     assert!(longest > 30 * SECOND && longest <= 60 * SECOND, "{longest:?}");
     assert!(!logged(&lines, "not one of the pinned ones").is_empty());
+}
+
+/// A poll that is not answered within `seconds`, and then never.
+fn cut_after(seconds: u64) -> Vec<Step> {
+    vec![Step::Wait(Duration::from_secs(seconds)), Step::Close]
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_that_are_cut_off_are_sent_again_at_once_and_shortened_when_that_is_regular() {
+    let script = vec![answer(204, "", ""), cut_after(10), cut_after(10), cut_after(10), answer(204, "", "")];
+    let (plane, mut poller, lines) = poller(script).await;
+    commands(poller.next(5, 30 * SECOND, None).await);
+    for _ in 0..3 {
+        assert!(matches!(poller.next(5, 30 * SECOND, None).await, Turn::Cut));
+    }
+    commands(poller.next(5, 30 * SECOND, None).await);
+    let asked: Vec<bool> = plane.seen().iter().map(|s| s.head.contains("timeout_ms=30000")).collect();
+    assert_eq!(asked, [true, true, true, true, false]);
+    let last: u64 =
+        plane.seen()[4].head.split("timeout_ms=").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((7900..=8300).contains(&last), "{last}");
+    assert!(logged(&lines, "level=WARN").is_empty() && logged(&lines, "recovered").is_empty());
+    assert_eq!(logged(&lines, "poll was cut off on the way; polling again at once").len(), 1);
+    assert_eq!(logged(&lines, "polls are cut off regularly; asking for shorter ones").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_before_anything_worked_or_early_is_a_failure() {
+    let script = vec![cut_after(10), answer(204, "", ""), cut_after(1), cut_after(10)];
+    let (_plane, mut poller, _) = poller(script).await;
+    assert_eq!(failed(poller.next(5, SECOND * 30, None).await).class, Class::Transport);
+    commands(poller.next(5, SECOND * 30, None).await);
+    assert_eq!(failed(poller.next(5, SECOND * 30, None).await).class, Class::Transport);
+    assert_eq!(failed(poller.next(5, SECOND * 30, None).await).class, Class::Transport);
 }

@@ -10,12 +10,13 @@ use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use crate::config::peer::Peer;
+use crate::config::route::Route;
 use crate::config::types::{Binding, Channel, Control, HttpUrl, Limits, Mcp, Secret, Transport, Worker};
 use crate::log::Log;
 
 pub(crate) fn http(channel: &str) -> Binding {
     let url = HttpUrl::try_from("http://127.0.0.1:9/mcp".to_owned()).unwrap();
-    binding(channel, Transport::Http { url, peer: Box::default() })
+    binding(channel, Transport::Http { url, route: Box::new(Route::direct()), peer: Box::default() })
 }
 
 pub(crate) fn stdio(channel: &str) -> Binding {
@@ -30,6 +31,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
     Worker {
         control: Control {
             origin: HttpUrl::try_from(origin.to_owned()).unwrap(),
+            route: Route::direct(),
             path_prefix: String::new(),
             tunnel_id: format!("tunnel_{}", "a".repeat(32)),
             organization: None,
@@ -51,6 +53,8 @@ pub(crate) fn worker(origin: &str) -> Worker {
         limits: Limits::default(),
         ca_pem: None,
         tls: Default::default(),
+        proxy_peer: Default::default(),
+        proxy_check_interval: Duration::from_secs(60),
         log_level: crate::log::Level::Debug,
         require: 1,
     }
@@ -62,7 +66,10 @@ pub(crate) type Lines = Arc<Mutex<Vec<String>>>;
 pub(crate) fn client_of(config: &Worker) -> (Client, Lines) {
     let (log, lines) = Log::memory();
     let tls = crate::tls::client_config(None).unwrap();
-    (Client::new(config, "0123456789abcdef0123456789abcdef", tls, log).unwrap(), lines)
+    (
+        Client::new(config, "0123456789abcdef0123456789abcdef", tls, crate::net::Way::direct(), log).unwrap(),
+        lines,
+    )
 }
 
 /// The logged lines that contain a text.

@@ -129,6 +129,13 @@ pub enum FromWorker {
         /// Which start of it.
         generation: u32,
     },
+    /// A connection to the Unix socket of a binding is wanted.
+    Connect {
+        /// The place of the binding in the configuration.
+        binding: u8,
+        /// Names the request; not used again before it is answered.
+        ticket: u32,
+    },
     /// Nothing is left to do after `Drain`; the worker exits next.
     Drained {
         /// Accepted calls that did not finish by the bound.
@@ -178,6 +185,18 @@ pub enum ToWorker {
         generation: u32,
         /// Milliseconds until the broker would start the next one on its own.
         retry_in_ms: u64,
+    },
+    /// Answer to `Connect`; the connection travels with the frame. Alone in its frame.
+    Connected {
+        /// Which request.
+        ticket: u32,
+    },
+    /// The other answer to `Connect`.
+    ConnectFailed {
+        /// Which request.
+        ticket: u32,
+        /// What the system said.
+        errno: i32,
     },
     /// Poll no more.
     Drain {

@@ -180,6 +180,10 @@ impl Failure {
 
     fn of_exchange(phase: net::Phase, cause: net::Cause) -> Self {
         use net::{Cause, Phase};
+        // A proxy that hangs up or speaks nonsense was no connection to the server yet.
+        if phase == Phase::Proxy && (closed_kind(cause).is_some() || cause == Cause::Protocol) {
+            return Self::unanswered(Source::Connect, Kind::Dial);
+        }
         if let Some(closed) = closed_kind(cause) {
             return Self::closed(closed);
         }
@@ -190,11 +194,14 @@ impl Failure {
             (Cause::Refused, _) => (Source::Connect, Kind::ConnectionRefused),
             (Cause::NetworkUnreachable, _) => (Source::Connect, Kind::NetworkUnreachable),
             (Cause::HostUnreachable, _) => (Source::Connect, Kind::HostUnreachable),
-            (Cause::Dial | Cause::Blocked, _) => (Source::Connect, Kind::Dial),
+            (
+                Cause::Dial | Cause::Blocked | Cause::NotAllowed | Cause::ProxyAuth | Cause::ProxyRefused,
+                _,
+            ) => (Source::Connect, Kind::Dial),
             // Something came, but it was no HTTP response.
             (Cause::Protocol, _) => (Source::Protocol, Kind::NonProtocolResponse),
             (_, Phase::Dns) => (Source::Dns, Kind::Dns),
-            (_, Phase::Connect) => (Source::Connect, Kind::Dial),
+            (_, Phase::Connect | Phase::Proxy) => (Source::Connect, Kind::Dial),
             (_, Phase::Tls) => (Source::Tls, Kind::Tls),
             (_, Phase::Exchange) => (Source::ClientInternal, Kind::Unknown),
         };

@@ -71,6 +71,15 @@ fn a_request_without_a_response_is_classified_by_what_happened() {
         (Phase::Connect, Cause::Dial, "connect", "dial"),
         (Phase::Connect, Cause::Blocked, "connect", "dial"),
         (Phase::Connect, Cause::Other, "connect", "dial"),
+        (Phase::Connect, Cause::NotAllowed, "connect", "dial"),
+        (Phase::Proxy, Cause::ProxyAuth, "connect", "dial"),
+        (Phase::Proxy, Cause::ProxyRefused, "connect", "dial"),
+        (Phase::Proxy, Cause::Refused, "connect", "connection_refused"),
+        (Phase::Proxy, Cause::Dns, "dns", "dns"),
+        (Phase::Proxy, Cause::Tls, "tls", "tls"),
+        (Phase::Proxy, Cause::Timeout, "timeout", "timeout"),
+        (Phase::Proxy, Cause::Eof, "connect", "dial"),
+        (Phase::Proxy, Cause::Protocol, "connect", "dial"),
         (Phase::Tls, Cause::Eof, "transport_closed", "eof"),
         (Phase::Exchange, Cause::Eof, "transport_closed", "eof"),
         (Phase::Exchange, Cause::UnexpectedEof, "transport_closed", "unexpected_eof"),
@@ -96,7 +105,7 @@ fn a_request_without_a_response_is_classified_by_what_happened() {
 fn every_failure_keeps_to_the_published_schema() {
     let causes =
         [Cause::Reset, Cause::Eof, Cause::Tls, Cause::Timeout, Cause::Protocol, Cause::Other, Cause::Dns];
-    let phases = [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Exchange];
+    let phases = [Phase::Dns, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Exchange];
     let mut all = vec![
         Failure::from_read(ReadFailure::TooLarge),
         Failure::from_read(ReadFailure::UnexpectedEof),

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Cause, Error, Phase};
+use crate::config::route::Network;
 
 /// More addresses of one name than this are not tried.
 const MAX_ADDRESSES: usize = 8;
@@ -72,14 +73,35 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// Drops refused addresses and repetitions, and lets the families take turns, beginning with that of the first
+/// Refuses a host that is spelled as an address which is never contacted, not even by a proxy for us.
+pub(super) fn permit(host: &Host) -> Result<(), Error> {
+    match host {
+        Host::Address(address) if refused(*address) => Err(blocked()),
+        Host::Address(_) | Host::Name(_) => Ok(()),
+    }
+}
+
+fn blocked() -> Error {
+    let why = "the address is refused: link-local and metadata addresses are never contacted";
+    Error::unsent(Phase::Connect, Cause::Blocked, why)
+}
+
+/// Drops addresses that are refused or not in `allowed`, and repetitions, and lets the families take turns, beginning with that of the first
 /// address (RFC 8305 section 4); at most eight are left.
-pub(super) fn candidates(found: impl IntoIterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Error> {
-    let mut any = false;
+pub(super) fn candidates(
+    found: impl IntoIterator<Item = SocketAddr>,
+    allowed: Option<&[Network]>,
+) -> Result<Vec<SocketAddr>, Error> {
+    let is_allowed = |address| allowed.is_none_or(|networks| networks.iter().any(|n| n.contains(address)));
+    let (mut any, mut outside) = (false, false);
     let mut first: Vec<SocketAddr> = Vec::new();
     let mut second: Vec<SocketAddr> = Vec::new();
     for address in found {
         any = true;
+        if !refused(address.ip()) && !is_allowed(address.ip()) {
+            outside = true;
+            continue;
+        }
         if refused(address.ip()) || first.contains(&address) || second.contains(&address) {
             continue;
         }
@@ -90,12 +112,10 @@ pub(super) fn candidates(found: impl IntoIterator<Item = SocketAddr>) -> Result<
         }
     }
     if first.is_empty() {
-        return Err(if any {
-            Error::unsent(
-                Phase::Connect,
-                Cause::Blocked,
-                "the address is refused: link-local and metadata addresses are never contacted",
-            )
+        return Err(if outside {
+            Error::unsent(Phase::Connect, Cause::NotAllowed, "the address is not one of allowed_ips")
+        } else if any {
+            blocked()
         } else {
             Error::unsent(Phase::Dns, Cause::Dns, "the name has no address")
         });

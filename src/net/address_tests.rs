@@ -53,21 +53,35 @@ fn families_take_turns_beginning_with_the_first() {
         addresses(&["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1", "10.0.0.1:1", "10.0.0.2:1"]);
     let order =
         addresses(&["[2001:db8::1]:1", "10.0.0.1:1", "[2001:db8::2]:1", "10.0.0.2:1", "[2001:db8::3]:1"]);
-    assert_eq!(candidates(found).unwrap(), order);
+    assert_eq!(candidates(found, None).unwrap(), order);
 }
 
 #[test]
 fn refused_and_repeated_addresses_are_left_out_and_the_number_is_bounded() {
     let found = addresses(&["169.254.169.254:1", "10.0.0.1:1", "10.0.0.1:1", "[fe80::1]:1"]);
-    assert_eq!(candidates(found).unwrap(), addresses(&["10.0.0.1:1"]));
+    assert_eq!(candidates(found, None).unwrap(), addresses(&["10.0.0.1:1"]));
     let many = (0..=255).map(|n| SocketAddr::from(([10, 0, 0, n], 1)));
-    assert_eq!(candidates(many).unwrap().len(), 8);
+    assert_eq!(candidates(many, None).unwrap().len(), 8);
 }
 
 #[test]
 fn nothing_left_says_why() {
-    let blocked = candidates(addresses(&["169.254.169.254:1"])).unwrap_err();
+    let blocked = candidates(addresses(&["169.254.169.254:1"]), None).unwrap_err();
     assert_eq!((blocked.phase, blocked.cause), (Phase::Connect, Cause::Blocked));
-    let nothing = candidates([]).unwrap_err();
+    let nothing = candidates([], None).unwrap_err();
     assert_eq!((nothing.phase, nothing.cause), (Phase::Dns, Cause::Dns));
+}
+
+#[test]
+fn an_address_outside_the_allowed_networks_is_left_out() {
+    let networks =
+        ["10.0.0.0/8", "fd00::/8", "169.254.0.0/16"].map(|n| super::Network::try_from(n.to_owned()).unwrap());
+    let found =
+        || addresses(&["192.0.2.1:1", "10.9.9.9:1", "[2001:db8::1]:1", "[fd00::1]:1", "169.254.1.1:1"]);
+    let kept = addresses(&["10.9.9.9:1", "[fd00::1]:1"]);
+    assert_eq!(candidates(found(), Some(&networks)).unwrap(), kept, "what is refused stays refused");
+    let outside = candidates(addresses(&["192.0.2.1:1", "169.254.1.1:1"]), Some(&networks)).unwrap_err();
+    assert_eq!((outside.phase, outside.cause), (Phase::Connect, Cause::NotAllowed));
+    let blocked = candidates(addresses(&["169.254.1.1:1"]), Some(&networks)).unwrap_err();
+    assert_eq!(blocked.cause, Cause::Blocked);
 }

@@ -2,12 +2,13 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::PROXY_AUTHORIZATION;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -19,6 +20,7 @@ use super::Error;
 use super::clock::PeerClock;
 use super::connect::Connector;
 use super::refusal::Note;
+use super::way::{Proxy, Way};
 
 /// Idle HTTP/1.1 connections kept per peer; HTTP/2 needs one.
 const MAX_IDLE_PER_HOST: usize = 32;
@@ -50,15 +52,25 @@ pub struct Options {
     pub tls_timeout: Duration,
     /// The name that the peer's certificate must carry, when it is not the host of the URL.
     pub server_name: Option<ServerName<'static>>,
+    /// A TCP connection whose peer acknowledges nothing for so long ends; `None` leaves it to idle ones, and two
+    /// minutes.
+    pub lost_after: Option<Duration>,
+    /// What stands between us and the peer.
+    pub way: Way,
 }
 
-/// A pool of connections. Cheap to clone.
+type Pool = legacy::Client<Connector, Body>;
+
+/// A pool of connections. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    inner: legacy::Client<Connector, Body>,
+    pool: Arc<Mutex<Arc<Pool>>>,
+    connector: Connector,
+    idle: Duration,
     http2: bool,
     clock: PeerClock,
     note: Note,
+    way: Way,
 }
 
 impl Client {
@@ -66,24 +78,17 @@ impl Client {
     #[must_use]
     pub fn new(tls: Arc<rustls::ClientConfig>, options: Options) -> Self {
         let note = Note::default();
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(options.idle)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            // Only a request that comes back whole is tried again. hyper gives one back only while it waits in the
-            // queue of its connection; once the connection's task has taken it from there, before the first byte is
-            // written, it is in parts and cannot come back. So a pooled connection that the peer has just closed
-            // costs a new one, and no request is ever written twice.
-            .retry_canceled_requests(true)
-            .http1_max_buf_size(HTTP1_BUFFER)
-            .http2_max_header_list_size(HTTP2_HEAD)
-            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
-            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-            .http2_keep_alive_interval(HTTP2_PING_AFTER)
-            .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
-            .build(Connector::new(&tls, &options, note.clone()));
-        Self { inner, http2: options.http2, clock: PeerClock::default(), note }
+        let connector = Connector::new(&tls, &options, note.clone());
+        let pool = Arc::new(Mutex::new(Arc::new(pool(connector.clone(), options.idle))));
+        let (idle, http2, way) = (options.idle, options.http2, options.way);
+        Self { pool, connector, idle, http2, clock: PeerClock::default(), note, way }
+    }
+
+    /// Uses no pooled connection again. To be called when a peer was lost without a word: the idle connections to it are
+    /// as dead as the one that it was seen on, and would take as long to show it. What is under way goes on.
+    pub fn forget_connections(&self) {
+        let fresh = Arc::new(pool(self.connector.clone(), self.idle));
+        *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
@@ -92,7 +97,14 @@ impl Client {
     ///
     /// # Errors
     /// When no response came; see [`Error`].
-    pub async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
+    pub async fn send(&self, mut request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
+        if let Some(proxy) = self.way.forwards(request.uri()) {
+            if let Some(authorization) = proxy.authorization() {
+                request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
+            let response = self.send_once(request).await?;
+            return Proxy::refusal(response.status()).map_or(Ok(response), Err);
+        }
         if self.http2 && request.uri().scheme() == Some(&http::uri::Scheme::HTTPS) {
             // An HTTP/2 peer that is about to stop hands back what it no longer takes.
             for _ in 1..HTTP2_OFFERS {
@@ -113,13 +125,17 @@ impl Client {
         let request =
             request.map(|data| Body { data: (!data.is_empty()).then_some(data), taken: Arc::clone(&taken) });
         let start = Instant::now();
-        match self.inner.request(request).await {
+        let pool = Arc::clone(&self.pool.lock().unwrap_or_else(PoisonError::into_inner));
+        match pool.request(request).await {
             Ok(response) => {
                 self.clock.note(response.headers());
                 Ok(response)
             }
             Err(error) => {
                 let error = Error::from_client(&error, empty || taken.load(Ordering::Relaxed));
+                if error.is_lost() {
+                    self.forget_connections();
+                }
                 match self.note.since(start) {
                     Some(reason) if error.is_vague() => Err(error.due_to_tls(reason)),
                     _ if error.about_time => Err(self.clock.explain(error)),
@@ -128,6 +144,27 @@ impl Client {
             }
         }
     }
+}
+
+/// An empty pool.
+fn pool(connector: Connector, idle: Duration) -> Pool {
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .pool_idle_timeout(idle)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        // Only a request that comes back whole is tried again. hyper gives one back only while it waits in the
+        // queue of its connection; once the connection's task has taken it from there, before the first byte is
+        // written, it is in parts and cannot come back. So a pooled connection that the peer has just closed
+        // costs a new one, and no request is ever written twice.
+        .retry_canceled_requests(true)
+        .http1_max_buf_size(HTTP1_BUFFER)
+        .http2_max_header_list_size(HTTP2_HEAD)
+        .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .http2_keep_alive_interval(HTTP2_PING_AFTER)
+        .http2_keep_alive_timeout(HTTP2_PING_TIMEOUT)
+        .build(connector)
 }
 
 /// A request body: one chunk, of known length, that notes when the connection has taken it.

@@ -312,3 +312,18 @@ async fn a_url_that_cannot_be_requested_is_an_error_and_no_panic() {
         assert!(!failure(&client, request).await.sent, "{url}");
     }
 }
+
+#[tokio::test]
+async fn forgotten_connections_are_not_used_again_and_what_is_under_way_goes_on() {
+    let (address, seen) = echo("127.0.0.1", None).await;
+    let client = client(None, options());
+    let url = format!("http://{address}/");
+    text(&client, post(&url, "x")).await;
+    text(&client, post(&url, "x")).await;
+    assert_eq!(seen.connections(), 1);
+    let open = client.send(post(&url, "under way")).await.unwrap();
+    client.clone().forget_connections();
+    text(&client, post(&url, "x")).await;
+    assert_eq!(seen.connections(), 2, "clones share the pool");
+    assert_eq!(read_body(open, 100).await.unwrap().1, "under way");
+}

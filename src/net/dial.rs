@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::{self, Host};
 use super::{Cause, Error, Phase};
+use crate::config::route::Network;
 
 /// How long one address has the field to itself (RFC 8305 section 5: "Connection Attempt Delay").
 const STAGGER: Duration = Duration::from_millis(250);
@@ -21,6 +22,10 @@ const STAGGER: Duration = Duration::from_millis(250);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_PROBES: u32 = 3;
 
+/// After so long without an answer from any address all are tried anew. The kernel asks again after 1, 3, 7 and 15
+/// seconds, so that a network that comes back would be noticed late.
+const ROUND: Duration = Duration::from_secs(5);
+
 /// A resolver that hangs keeps its thread, also after we stopped waiting for it: so many threads at most.
 const LOOKUPS: usize = 4;
 
@@ -28,17 +33,24 @@ const LOOKUPS: usize = 4;
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     timeout: Duration,
+    lost_after: Option<Duration>,
     lookups: Arc<Semaphore>,
 }
 
 impl Dialer {
-    /// `timeout` bounds the lookup and all connection attempts together.
-    pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
+    /// `timeout` bounds the lookup and all connection attempts together. A connection whose peer acknowledges nothing
+    /// for `lost_after` ends; without it, only one that is idle does, after two minutes.
+    pub(super) fn new(timeout: Duration, lost_after: Option<Duration>) -> Self {
+        Self { timeout, lost_after, lookups: Arc::new(Semaphore::new(LOOKUPS)) }
     }
 
-    /// Connects to the first address of `host` that answers.
-    pub(super) async fn dial(&self, host: &Host, port: u16) -> Result<TcpStream, Error> {
+    /// Connects to the first address of `host` that answers, of those in `allowed` if there is such a list.
+    pub(super) async fn dial(
+        &self,
+        host: &Host,
+        port: u16,
+        allowed: Option<&[Network]>,
+    ) -> Result<TcpStream, Error> {
         let deadline = Instant::now() + self.timeout;
         let found = match host {
             Host::Address(address) => vec![SocketAddr::new(*address, port)],
@@ -47,12 +59,12 @@ impl Dialer {
                 Err(_) => return Err(Error::unsent(Phase::Dns, Cause::Dns, "the name lookup timed out")),
             },
         };
-        let candidates = address::candidates(found)?;
-        let stream = match timeout_at(deadline, race(&candidates)).await {
+        let candidates = address::candidates(found, allowed)?;
+        let stream = match timeout_at(deadline, rounds(&candidates)).await {
             Ok(connected) => connected.map_err(|error| Error::io(Phase::Connect, &error))?,
             Err(_) => return Err(Error::unsent(Phase::Connect, Cause::Timeout, "connecting timed out")),
         };
-        tune(&stream);
+        tune(&stream, self.lost_after);
         Ok(stream)
     }
 
@@ -69,6 +81,15 @@ impl Dialer {
             // The text is the resolver's own ("Name does not resolve"); it does not repeat the name.
             Error::unsent(Phase::Dns, Cause::Dns, format!("the name could not be resolved: {error}"))
         })
+    }
+}
+
+/// Tries all addresses, again and again while none of them says anything.
+async fn rounds(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
+    loop {
+        if let Ok(ended) = timeout(ROUND, race(addresses)).await {
+            return ended;
+        }
     }
 }
 
@@ -106,11 +127,17 @@ async fn race(addresses: &[SocketAddr]) -> std::io::Result<TcpStream> {
 
 /// Small writes leave at once, and a peer that vanished is noticed. A socket that refuses an option still works, so
 /// failures are not fatal.
-fn tune(stream: &TcpStream) {
+fn tune(stream: &TcpStream, lost_after: Option<Duration>) {
     let _ = stream.set_nodelay(true);
     let _ = sockopt::set_socket_keepalive(stream, true);
-    let _ = sockopt::set_tcp_keepidle(stream, KEEPALIVE);
-    let _ = sockopt::set_tcp_keepintvl(stream, KEEPALIVE);
+    // Half of the time in silence, then a probe for each sixth.
+    let idle = lost_after.map_or(KEEPALIVE, |whole| whole / 2);
+    let pace = lost_after.map_or(KEEPALIVE, |whole| whole / 6).max(Duration::from_secs(1));
+    let _ = sockopt::set_tcp_keepidle(stream, idle);
+    let _ = sockopt::set_tcp_keepintvl(stream, pace);
+    if let Some(ms) = lost_after.and_then(|whole| u32::try_from(whole.as_millis()).ok()) {
+        let _ = sockopt::set_tcp_user_timeout(stream, ms);
+    }
     let _ = sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES);
 }
 

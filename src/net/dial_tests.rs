@@ -56,9 +56,9 @@ async fn the_first_failure_is_reported_when_all_fail() {
 #[tokio::test]
 async fn connecting_is_bounded_in_time() {
     let (dead, _held, _listener) = silent().await;
-    let dialer = Dialer::new(Duration::from_millis(300));
+    let dialer = Dialer::new(Duration::from_millis(300), None);
     let began = Instant::now();
-    let error = dialer.dial(&Host::Address(dead.ip()), dead.port()).await.unwrap_err();
+    let error = dialer.dial(&Host::Address(dead.ip()), dead.port(), None).await.unwrap_err();
     assert_eq!((error.phase, error.cause, error.sent), (Phase::Connect, Cause::Timeout, false));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
@@ -67,9 +67,22 @@ async fn connecting_is_bounded_in_time() {
 async fn connections_are_tuned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let stream =
-        Dialer::new(Duration::from_secs(5)).dial(&Host::Address(address.ip()), address.port()).await.unwrap();
+    let stream = Dialer::new(Duration::from_secs(5), None)
+        .dial(&Host::Address(address.ip()), address.port(), None)
+        .await
+        .unwrap();
     assert!(stream.nodelay().unwrap());
     assert!(sockopt::socket_keepalive(&stream).unwrap());
     assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_lost_peer_is_noticed_as_soon_as_is_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let dialer = Dialer::new(Duration::from_secs(5), Some(Duration::from_secs(20)));
+    let stream = dialer.dial(&Host::Address(address.ip()), address.port(), None).await.unwrap();
+    assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(10));
+    assert_eq!(sockopt::tcp_keepintvl(&stream).unwrap(), Duration::from_secs(4));
+    assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 20_000);
 }

@@ -16,6 +16,8 @@ pub enum Phase {
     Dns,
     /// Opening the TCP connection.
     Connect,
+    /// Reaching the proxy, or what the proxy says about the way to the peer.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// Sending the request or waiting for the head of the response.
@@ -57,6 +59,12 @@ pub enum Cause {
     Protocol,
     /// The resolved address is one that is refused.
     Blocked,
+    /// The resolved address is in none of the networks that the operator allows for this peer.
+    NotAllowed,
+    /// The proxy wants credentials, or others.
+    ProxyAuth,
+    /// The proxy does not connect us, for any other reason.
+    ProxyRefused,
     /// Anything else.
     Other,
 }
@@ -95,6 +103,19 @@ impl Error {
             about_time: false,
             detail: detail.into(),
         }
+    }
+
+    /// Whether a connection ended because nothing came from the peer any more.
+    pub(super) fn is_lost(&self) -> bool {
+        let silent =
+            matches!(self.cause, Cause::Timeout | Cause::HostUnreachable | Cause::NetworkUnreachable);
+        silent && self.phase == Phase::Exchange
+    }
+
+    /// The same failure, met on the way to a proxy instead of to the peer.
+    pub(super) fn of_proxy(self) -> Self {
+        let detail = format!("the proxy cannot be used: {}", self.detail);
+        Self { phase: Phase::Proxy, detail: detail.into(), ..self }
     }
 
     /// An I/O error of `phase`, before anything of the request was sent.
@@ -263,6 +284,7 @@ fn io_cause(error: &io::Error) -> Diagnosis {
         ErrorKind::BrokenPipe => (Cause::ClosedPipe, "broken pipe"),
         ErrorKind::NotConnected => (Cause::ConnectionClosed, "the connection was closed"),
         ErrorKind::UnexpectedEof => (Cause::Eof, "the peer closed the connection"),
+        ErrorKind::NotFound => (Cause::Other, "no such socket"),
         ErrorKind::PermissionDenied => (Cause::Other, "not permitted on this machine"),
         ErrorKind::AddrNotAvailable => (Cause::Other, "no local address or port available"),
         _ => (Cause::Other, "input or output failed"),

@@ -5,14 +5,15 @@
 //! connection learns, the HTTP library does not tell the request.
 
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use rustix::net::{RecvFlags, recv};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
+use super::stream::Stream;
 use crate::tls;
 
 /// The last TLS error of the connections of one client. Cheap to clone.
@@ -30,7 +31,7 @@ impl Note {
     pub(super) fn pass<T>(
         &self,
         done: Poll<io::Result<T>>,
-        stream: &mut TlsStream<TcpStream>,
+        stream: &mut TlsStream<Stream>,
     ) -> Poll<io::Result<T>> {
         done.map_err(|error| {
             let error = behind(error, stream);
@@ -45,13 +46,14 @@ impl Note {
 
 /// The alert that waits behind a failure, or the failure itself. Takes no plain text: what the peer answered before it
 /// closed can still be read.
-fn behind(error: io::Error, stream: &mut TlsStream<TcpStream>) -> io::Error {
+fn behind(error: io::Error, stream: &mut TlsStream<Stream>) -> io::Error {
     if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) {
         return error;
     }
-    let (tcp, session) = stream.get_mut();
+    let (below, session) = stream.get_mut();
+    let Some(socket) = below.socket() else { return error };
     // A failure to read is no better explanation than the one that is there.
-    let _ = session.read_tls(&mut Waiting(tcp));
+    let _ = session.read_tls(&mut Waiting(socket));
     match session.process_new_packets() {
         Err(tls) => io::Error::new(ErrorKind::InvalidData, tls),
         Ok(_) => error,
@@ -59,7 +61,7 @@ fn behind(error: io::Error, stream: &mut TlsStream<TcpStream>) -> io::Error {
 }
 
 /// What waits in the socket. The runtime may not have noticed it yet, so it is not asked.
-struct Waiting<'a>(&'a TcpStream);
+struct Waiting<'a>(BorrowedFd<'a>);
 
 impl Read for Waiting<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Client, Options};
@@ -68,6 +68,8 @@ pub(super) fn options() -> Options {
         connect_timeout: Duration::from_secs(5),
         server_name: None,
         tls_timeout: Duration::from_secs(5),
+        lost_after: None,
+        way: super::Way::direct(),
     }
 }
 
@@ -128,12 +130,19 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, see
         async move {
             use http_body_util::BodyExt;
             let version = format!("{:?}", request.version());
-            let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+            let target = match request.uri().scheme() {
+                // HTTP/2 has a scheme always; with HTTP/1.1 it is the absolute form.
+                Some(_) if request.version() == http::Version::HTTP_11 => request.uri().to_string(),
+                _ => request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            };
             let mut response =
                 http::Response::builder().header("x-version", version).header("x-target", target);
-            for (from, to) in
-                [("host", "x-host"), ("content-length", "x-length"), ("accept-encoding", "x-accept")]
-            {
+            for (from, to) in [
+                ("host", "x-host"),
+                ("content-length", "x-length"),
+                ("accept-encoding", "x-accept"),
+                ("proxy-authorization", "x-proxy-authorization"),
+            ] {
                 if let Some(value) = request.headers().get(from) {
                     response = response.header(to, value);
                 }
@@ -166,7 +175,7 @@ pub(super) async fn raw(answer: impl Into<Vec<u8>>, linger: Duration) -> SocketA
 }
 
 /// Reads up to the empty line.
-pub(super) async fn read_head(stream: &mut TcpStream) -> String {
+pub(super) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -20,4 +20,5 @@ pub mod panic;
 pub mod poll;
 pub mod process;
 pub mod signals;
+pub mod unix;
 pub mod watch;

@@ -134,7 +134,10 @@ impl Trust {
     /// # Errors
     /// One sentence for each thing that is of no use.
     pub fn check(&self, worker: &Worker, now: SystemTime) -> Result<Vec<String>, Vec<String>> {
-        let mut peers = vec![("control_plane.ca_bundle_only".to_string(), &worker.control.peer)];
+        let mut peers = vec![
+            ("control_plane.ca_bundle_only".to_string(), &worker.control.peer),
+            ("proxy.client_cert".to_string(), &worker.proxy_peer),
+        ];
         for binding in &worker.bindings {
             if let Transport::Http { peer, .. } = &binding.transport {
                 peers.push((format!("mcp.server_urls channel {} ca_bundle", binding.channel), peer));

@@ -35,7 +35,8 @@ fn mcp() -> Mcp {
 fn lane_at(url: &str, name: &str, capacity: usize) -> Arc<Lane> {
     let url = HttpUrl::try_from(url.to_string()).unwrap();
     let tls = crate::tls::client_config(None).unwrap();
-    let http = Http::new(&url, None, &mcp(), &Limits::default(), tls, Log::memory().0);
+    let way = crate::net::Way::direct();
+    let http = Http::new(&url, None, &mcp(), &Limits::default(), tls, way, Log::memory().0);
     Arc::new(Lane::new(Channel::normalise(name).unwrap(), Upstream::Http(Box::new(http)), capacity, 10))
 }
 

@@ -7,15 +7,18 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::config::peer::{Peer, Tls};
+use crate::config::route::Route;
 use crate::config::types::HttpUrl;
 use crate::confine::kernel::Kernel;
 use crate::confine::{self, Sealed};
 use crate::exit::Exit;
 use crate::ipc::channel::{AsyncChannel, Channel, Received};
 use crate::ipc::errand::{Errand, MAX_TASK};
+use crate::log::{Level, Log};
 use crate::net::{self, Phase};
 use crate::sys;
 use crate::sys::poll::{self, Interest};
@@ -42,6 +45,10 @@ pub struct Task {
     pub ca_pem: Option<String>,
     /// What else is known of the peer.
     pub peer: Peer,
+    /// How it is reached.
+    pub route: Route,
+    /// What a proxy on the way is shown, and how it is known.
+    pub proxy_peer: Peer,
     /// What holds for every TLS connection.
     pub tls: Tls,
     /// The Landlock ABI below which it does not look.
@@ -89,7 +96,7 @@ fn confine(task: &Task) -> Result<Sealed, String> {
     // The generator looks at the system once, when it is first used.
     let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
     let abi = Kernel::probe().check(task.require).map_err(|e| e.to_string())?;
-    confine::errand(abi, [task.url.port()]).map_err(|e| format!("confinement failed at {e}"))
+    confine::errand(abi, task.route.tcp_port(&task.url)).map_err(|e| format!("confinement failed at {e}"))
 }
 
 /// The task. Whoever started this learns from the end of the socket that there is none.
@@ -112,8 +119,11 @@ fn receive(socket: &OwnedFd) -> Option<Task> {
 
 /// Looks. Everything that a peer says is read below this function, and only a confined process gets here.
 async fn look(_: &Sealed, task: &Task) -> Found {
-    let trust = Trust::new(task.ca_pem.as_deref(), task.tls);
-    let (config, look) = match trust.and_then(|trust| trust.looking(&task.peer)) {
+    let made = Trust::new(task.ca_pem.as_deref(), task.tls).and_then(|trust| {
+        let (config, look) = trust.looking(&task.peer)?;
+        Ok((config, look, trust.client(&task.proxy_peer, "proxy", &Log::relay(Level::Error))?))
+    });
+    let (config, look, proxy_tls) = match made {
         Ok(made) => made,
         Err(e) => return Found { sight: None, failed: Some(e.to_string()), reached: false },
     };
@@ -123,6 +133,9 @@ async fn look(_: &Sealed, task: &Task) -> Found {
         connect_timeout: CONNECT_TIMEOUT,
         tls_timeout: TLS_TIMEOUT,
         server_name: None,
+        lost_after: None,
+        // No Unix socket is on the way to a host of the command line.
+        way: net::Way::of(&task.route, &proxy_tls, &net::Sockets::new(mpsc::unbounded_channel().0)),
     };
     let failed = net::handshake(&config, &options, task.url.uri()).await.err();
     Found {

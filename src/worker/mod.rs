@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::config::peer::MinVersion;
-use crate::config::types::{Transport, Worker};
+use crate::config::types::Transport;
 use crate::confine::kernel::Kernel;
 use crate::confine::{self, Sealed, selftest};
 use crate::control::client::Client;
@@ -24,6 +23,7 @@ use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::{Level, Log};
 use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
+use crate::net;
 use crate::sys;
 use crate::tls::Trust;
 
@@ -33,8 +33,10 @@ use drain::{Drain, Order};
 use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
+use proxies::Proxies;
 use start::{Start, StartError};
 
+mod announce;
 mod answers;
 mod call;
 mod dispatch;
@@ -43,6 +45,7 @@ mod lane;
 mod link;
 pub mod look;
 mod polling;
+pub mod proxies;
 mod start;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
@@ -103,16 +106,18 @@ struct Parts {
     channel: Arc<AsyncChannel>,
     uplink: Uplink,
     wanted: mpsc::UnboundedReceiver<StdioEvent>,
+    missing: mpsc::UnboundedReceiver<net::Wanted>,
     go: oneshot::Receiver<()>,
     poll_timeout: Duration,
 }
 
 /// The network begins here, and only a confined process gets here.
 async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartError> {
-    let Parts { channel, uplink, wanted, go, poll_timeout } = parts;
+    let Parts { channel, uplink, wanted, missing, go, poll_timeout } = parts;
     let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
     tokio::spawn(ask_for_children(wanted, link.clone()));
+    tokio::spawn(ask_for_sockets(missing, link.clone()));
     let facts = sealed.facts();
     link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
 
@@ -126,10 +131,12 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         log: log.clone(),
     };
     let (drain, lanes, client) = (house.drain.clone(), Arc::clone(&house.lanes), house.client.clone());
+    let proxies = house.proxies.clone();
     tokio::spawn(async move {
         // The broker is gone when this fails, and with it this process in a moment.
         let _ = go.await;
         tokio::spawn(async move { metadata::fetch(&client).await });
+        tokio::spawn(proxies.watch());
         polling.run().await;
         let unfinished = drain.finish().await;
         close_children(&lanes);
@@ -158,36 +165,11 @@ async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link:
     }
 }
 
-/// Says where everything leads: origins only, since paths and queries may hold what is nobody's business.
-fn announce(config: &Worker, log: &Log) {
-    let peer = &config.control.peer;
-    let trust = [
-        ("web_roots", true.into()),
-        ("ca_bundle", config.ca_pem.is_some().into()),
-        ("control_plane_web_roots", (!peer.bundle_only).into()),
-        ("control_plane_pins", peer.pins.len().into()),
-        ("control_plane_client_cert", peer.identity.is_some().into()),
-        ("tls_1_2", (config.tls.min_version == MinVersion::Tls12).into()),
-    ];
-    log.info("tls", "tls trust summary", &trust);
-    for binding in &config.bindings {
-        let (transport, origin) = match &binding.transport {
-            Transport::Http { url, .. } => {
-                let uri = url.uri();
-                let authority = uri.authority().map_or("", http::uri::Authority::as_str);
-                ("http-streamable", format!("{}://{authority}", uri.scheme_str().unwrap_or_default()))
-            }
-            Transport::Stdio { .. } => ("stdio", String::new()),
-        };
-        let fields = [
-            ("channel", binding.channel.as_str().into()),
-            ("transport", transport.into()),
-            ("origin", origin.into()),
-        ];
-        log.info("mcpclient", "mcp channel route resolved", &fields);
+/// Passes the wishes for Unix sockets on to the broker.
+async fn ask_for_sockets(mut wanted: mpsc::UnboundedReceiver<net::Wanted>, link: Link) {
+    while let Some(net::Wanted { binding, ticket }) = wanted.recv().await {
+        link.tell(FromWorker::Connect { binding, ticket });
     }
-    let names: Vec<&str> = config.bindings.iter().map(|b| b.channel.as_str()).collect();
-    log.info("dispatcher", "dispatcher channels registered", &[("channels", names.join(",").into())]);
 }
 
 /// The parts that live as long as the worker.
@@ -196,6 +178,8 @@ struct House {
     lanes: Arc<Lanes>,
     dispatch: Arc<Dispatch>,
     drain: Drain,
+    sockets: net::Sockets,
+    proxies: Proxies,
     link: Link,
     /// Taken when the broker lets this process use the network.
     go: Mutex<Option<oneshot::Sender<()>>>,
@@ -209,19 +193,25 @@ impl House {
         let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
         let (link, uplink) = link::pair(Arc::clone(&channel));
         let (events, wanted) = mpsc::unbounded_channel();
+        let (connections, missing) = mpsc::unbounded_channel();
+        let sockets = net::Sockets::new(connections);
         let (send_go, go) = oneshot::channel();
         // The generator looks at the system once, when it is first used.
         let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
         let trust = Trust::new(config.ca_pem.as_deref(), config.tls)?;
         let tls = trust.client(&config.control.peer, "control plane", &log)?;
-        let client = Client::new(config, instance_id, tls, log.clone())?;
+        // What proxies are shown and trusted with is not what the peers behind them are.
+        let proxy_tls = trust.client(&config.proxy_peer, "proxy", &log)?;
+        let way = net::Way::of(&config.control.route, &proxy_tls, &sockets);
+        let client = Client::new(config, instance_id, tls, way, log.clone())?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
-                Transport::Http { url, peer } => {
+                Transport::Http { url, route, peer } => {
                     let name = format!("channel {}", binding.channel);
                     let (tls, log) = (trust.client(peer, &name, &log)?, log.clone());
                     let (name, limits) = (peer.server_name.as_deref(), &config.limits);
-                    let http = http_leg::Http::new(url, name, &config.mcp, limits, tls, log);
+                    let way = net::Way::of(route, &proxy_tls, &sockets);
+                    let http = http_leg::Http::new(url, name, &config.mcp, limits, tls, way, log);
                     Upstream::Http(Box::new(http))
                 }
                 Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
@@ -245,10 +235,11 @@ impl House {
         let responder = Responder::new(client.clone());
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
-        announce(config, &log);
+        announce::announce(config, &log);
+        let proxies = Proxies::new(config, &proxy_tls, log.clone());
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
-        let parts = Parts { channel, uplink, wanted, go, poll_timeout: config.control.poll_timeout };
-        Ok((Self { client, lanes, dispatch, drain, link, go: go_once, log }, parts))
+        let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout: config.control.poll_timeout };
+        Ok((Self { client, lanes, dispatch, drain, sockets, proxies, link, go: go_once, log }, parts))
     }
 
     /// Does what the broker says until the socket ends.
@@ -284,6 +275,13 @@ impl House {
                 if let Some(stdio) = self.stdio(index) {
                     stdio.gone(generation, Duration::from_millis(retry_in_ms));
                 }
+            }
+            ToWorker::Connected { ticket } => match fds.next() {
+                Some(socket) => self.sockets.answer(ticket, Ok(socket)),
+                None => self.sockets.answer(ticket, Err(std::io::ErrorKind::NotConnected.into())),
+            },
+            ToWorker::ConnectFailed { ticket, errno } => {
+                self.sockets.answer(ticket, Err(std::io::Error::from_raw_os_error(errno)));
             }
             ToWorker::Drain { poll_grace_ms, deadline_ms } => {
                 let now = Instant::now();

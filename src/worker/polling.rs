@@ -76,6 +76,7 @@ impl Polling {
                     }
                     self.dispatch.accept(polled);
                 }
+                Turn::Cut => {}
                 Turn::Failed(trouble) => {
                     healthy = false;
                     self.link.tell(FromWorker::PollFailing { reason: trouble.reason });

@@ -188,7 +188,9 @@ async fn serve(options: Serve) -> std::io::Result<()> {
 
 async fn stub(options: StubCommand) -> std::io::Result<()> {
     let (tls, http2, port) = (options.tls, options.h2, options.port);
-    let stub = lab::Stub::start(lab::StubOptions { tls, http2, port, keep: 1_000 }).await;
+    let stub =
+        lab::Stub::start(lab::StubOptions { tls, http2, port, keep: 1_000, ..lab::StubOptions::default() })
+            .await;
     let mut line = json!({"stub": stub.url()});
     if options.tls {
         let path = directory(options.dir)?.join("stub-ca.pem");

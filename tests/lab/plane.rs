@@ -1,5 +1,6 @@
 //! The control plane as a test sees it: start it, queue commands, read what came back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use super::body::{Body, Reply};
 use super::command::Command;
 use super::faults::{Fault, On};
-use super::pki::Ca;
+use super::pki::{Ca, LOCAL};
 use super::records::{PollRecord, ResponseRecord, Seen};
 use super::server::{Conn, Listen, Server};
 use super::state::State;
@@ -37,6 +38,10 @@ pub struct Options {
     pub hosted_timeout: Duration,
     /// How many polls and responses are kept for inspection.
     pub keep: usize,
+    /// Listen here instead of on 127.0.0.1; for tests in a network of their own.
+    pub host: Option<IpAddr>,
+    /// What its certificate is for.
+    pub names: &'static [&'static str],
 }
 
 impl Default for Options {
@@ -51,6 +56,8 @@ impl Default for Options {
             port: 0,
             hosted_timeout: Duration::from_secs(60),
             keep: 10_000,
+            host: None,
+            names: &LOCAL,
         }
     }
 }
@@ -74,13 +81,13 @@ impl ControlPlane {
     pub async fn start(options: Options) -> Self {
         let ca = Ca::new();
         let clients = options.require_client_cert.then_some(&ca);
-        let tls = options.tls.then(|| ca.server().server_config(options.http2, clients));
-        let mut listen = Listen { tls, http2: options.http2, port: options.port };
+        let tls = options.tls.then(|| ca.server_for(options.names).server_config(options.http2, clients));
+        let mut listen = Listen { tls, http2: options.http2, port: options.port, host: options.host };
         let state = Arc::new(State::new(options.clone()));
         let server = serve(&state, listen.clone()).await;
         listen.port = server.addr.port();
         let lab = state.clone();
-        let plain = Listen { tls: None, http2: true, port: 0 };
+        let plain = Listen { http2: true, host: options.host, ..Listen::default() };
         let lab = Server::start(plain, move |request, conn| admin::serve(lab.clone(), request, conn)).await;
         Self {
             tunnel_id: options.tunnel_id,
@@ -97,6 +104,11 @@ impl ControlPlane {
     pub fn url(&self) -> String {
         let scheme = if self.listen.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}", self.listen.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.listen.port
     }
 
     /// The hosted MCP endpoint, on a plain listener of its own. Append `/{channel}` for another channel than `main`.

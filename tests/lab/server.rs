@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +26,8 @@ pub struct Listen {
     pub http2: bool,
     /// A fixed port; 0 takes any.
     pub port: u16,
+    /// Listen here instead of on 127.0.0.1; for tests in a network of their own.
+    pub host: Option<IpAddr>,
 }
 
 /// One accepted connection.
@@ -80,13 +82,14 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Listens on 127.0.0.1 and serves each request with `service`; `None` ends the connection without an answer.
+    /// Listens, on 127.0.0.1 unless told otherwise, and serves each request with `service`; `None` ends the connection without an answer.
     pub async fn start<S, F>(listen: Listen, service: S) -> io::Result<Self>
     where
         S: Fn(Request<Incoming>, Arc<Conn>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Option<Response<Body>>> + Send + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", listen.port)).await?;
+        let listener =
+            TcpListener::bind((listen.host.unwrap_or(Ipv4Addr::LOCALHOST.into()), listen.port)).await?;
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(accept(listener, listen, shared.clone(), service));

@@ -1,6 +1,7 @@
 //! The MCP stub over Streamable HTTP: a well-behaved server whose next answers a test can script exactly.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::body::{Body, Reply};
 use super::mcp::{self, Steps};
-use super::pki::Ca;
+use super::pki::{Ca, LOCAL};
 use super::records::Log;
 use super::server::{Conn, Listen, Server};
 use super::tunnel::read;
@@ -29,11 +30,15 @@ pub struct StubOptions {
     pub port: u16,
     /// How many requests are kept for inspection.
     pub keep: usize,
+    /// Listen here instead of on 127.0.0.1; for tests in a network of their own.
+    pub host: Option<IpAddr>,
+    /// What its certificate is for.
+    pub names: &'static [&'static str],
 }
 
 impl Default for StubOptions {
     fn default() -> Self {
-        Self { tls: false, http2: true, port: 0, keep: 10_000 }
+        Self { tls: false, http2: true, port: 0, keep: 10_000, host: None, names: &LOCAL }
     }
 }
 
@@ -101,7 +106,7 @@ impl Stub {
     /// Starts one on 127.0.0.1.
     pub async fn start(options: StubOptions) -> Self {
         let ca = Ca::new();
-        let tls = options.tls.then(|| ca.server().server_config(options.http2, None));
+        let tls = options.tls.then(|| ca.server_for(options.names).server_config(options.http2, None));
         let shared = Arc::new(Shared {
             requests: Mutex::new(Log::new(options.keep)),
             script: Mutex::default(),
@@ -109,7 +114,7 @@ impl Stub {
             sessions: AtomicU64::new(1),
             changed: Notify::new(),
         });
-        let mut listen = Listen { tls, http2: options.http2, port: options.port };
+        let mut listen = Listen { tls, http2: options.http2, port: options.port, host: options.host };
         let server = serve(&shared, listen.clone()).await;
         listen.port = server.addr.port();
         Self { ca, shared, listen, server }
@@ -119,6 +124,11 @@ impl Stub {
     pub fn url(&self) -> String {
         let scheme = if self.listen.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://127.0.0.1:{}/mcp", self.listen.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.listen.port
     }
 
     /// The next request (after those already scripted) gets exactly this answer.

@@ -27,6 +27,7 @@ pub struct Setup {
     yaml: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    before: Vec<String>,
     outer: Option<Vec<String>>,
     program: Option<PathBuf>,
     log_file: Option<PathBuf>,
@@ -42,6 +43,7 @@ impl Setup {
             yaml: yaml.into(),
             env: Vec::new(),
             args: Vec::new(),
+            before: Vec::new(),
             outer: None,
             program: None,
             log_file: None,
@@ -79,6 +81,12 @@ impl Setup {
         self
     }
 
+    /// Starts it by a command that executes what follows it, such as `nsenter`.
+    pub fn by(mut self, command: &[String]) -> Self {
+        self.before = command.to_vec();
+        self
+    }
+
     /// Adds arguments after `run --config FILE`.
     pub fn args(mut self, args: &[&str]) -> Self {
         self.args.extend(args.iter().map(|a| (*a).to_string()));
@@ -101,13 +109,20 @@ impl Setup {
         }
         let config = self.file("tunnelward.yaml", &yaml);
         let program = self.program.unwrap_or_else(crate::place::agent);
-        let mut command = match &self.outer {
-            Some(lesser) => {
+        let own = crate::own_network::agent_before().iter().map(|word| (*word).to_string());
+        let before: Vec<String> = self.before.iter().cloned().chain(own).collect();
+        let mut command = match (&self.outer, before.split_first()) {
+            (Some(lesser), _) => {
                 let mut command = traced(crate::lab::attacker());
                 command.arg("outer").args(lesser).arg(program);
                 command
             }
-            None => traced(program),
+            (None, Some((first, rest))) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+            (None, None) => traced(program),
         };
         command.arg("run").arg("--config").arg(&config).args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

@@ -237,16 +237,6 @@ async fn case_159_161_servers_that_cannot_be_reached_are_told_apart() {
 }
 
 #[tokio::test]
-async fn case_163_a_unix_socket_binding_is_refused_by_name() {
-    let bindings = "  server_urls: [{url: \"http://localhost/mcp\", unix_socket: /run/mcp.sock}]\n";
-    let mut world = plan().bindings(bindings).start_without_waiting().await;
-    let status = world.agent.ended(SOON).await;
-    assert_eq!(status.and_then(|s| s.code()), Some(78));
-    world.agent.logged(&["unix_socket", "not supported by this version"]).await;
-    assert_eq!(world.plane.poll_count(), 0);
-}
-
-#[tokio::test]
 async fn case_165_166_one_connection_carries_a_hundred_calls_with_their_query() {
     let stub = Stub::start(StubOptions { http2: false, ..StubOptions::default() }).await;
     let url = format!("{}?k=v&a=%20b", stub.url());

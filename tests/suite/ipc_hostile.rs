@@ -45,6 +45,7 @@ fn an_unknown_or_malformed_message_is_no_frame() {
         r#"[{"spawn":{"index":-1,"era":"session","seen":0}}]"#,
         r#"[{"spawn":{"index":0,"era":"stone","seen":0}}]"#,
         r#"[{"done":{"call":1}}]"#,
+        r#"[{"connect":{"binding":0,"ticket":1,"path":"/run/docker.sock"}}]"#,
         r#"[{"done":{"call":1.5,"outcome":"answered"}}]"#,
         r#"[{"ready":{"landlock":7,"filters":3}},]"#,
         r#"[{"ready":{"landlock":7,"filters":3}}"#,
@@ -128,6 +129,7 @@ fn a_child_or_command_that_is_not_there_is_a_breach() {
         (r#"[{"spawn":{"index":1,"era":"session","seen":0}}]"#, Breach::UnknownCommand(1)),
         (r#"[{"child_lost":{"index":0,"generation":1}}]"#, Breach::UnknownChild(0, 1)),
         (r#"[{"child_lost":{"index":9,"generation":1}}]"#, Breach::UnknownCommand(9)),
+        (r#"[{"connect":{"binding":0,"ticket":1}}]"#, Breach::UnknownSocket(0)),
     ] {
         assert_eq!(judged(&[ready.clone(), message.into()]), Err(breach));
     }

@@ -16,10 +16,13 @@ pub fn repository() -> PathBuf {
     copy().unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into())
 }
 
-/// The agent that was built together with these tests.
+/// The agent under test: the release, where `scripts/test` names it, or the one that was built together with these tests.
 pub fn agent() -> PathBuf {
-    copy()
-        .map_or_else(|| env!("CARGO_BIN_EXE_tunnelward").into(), |copy| copy.join("target/debug/tunnelward"))
+    let built = || match copy() {
+        Some(copy) => copy.join("target/debug/tunnelward"),
+        None => env!("CARGO_BIN_EXE_tunnelward").into(),
+    };
+    std::env::var_os("TUNNELWARD_SUITE_AGENT").map_or_else(built, PathBuf::from)
 }
 
 /// A directory that the agent's servers may reach: it belongs to whom the agent becomes.

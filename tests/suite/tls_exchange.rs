@@ -21,7 +21,7 @@ async fn agreed(
 ) -> (String, String) {
     let ca = Ca::new();
     let config = ca.server().narrow_config(versions, groups);
-    let listen = Listen { tls: Some(config), http2: false, port: 0 };
+    let listen = Listen { tls: Some(config), http2: false, port: 0, host: None };
     let server = Server::start(listen, |_, _| async {
         Some(Response::builder().status(204).body(Body::empty()).unwrap())
     });

@@ -1,14 +1,13 @@
 //! The agent's own certificates: to whom they are shown, which are refused before anything starts, and what is said of
 //! their end. HAProxy stands in front of the control plane and of an MCP server, as it does in many networks.
 
-use std::path::Path;
 use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, SOON, Setup};
 use crate::lab::pki::Identity;
 use crate::lab::{Ca, Command, ControlPlane, Options, Stub, StubOptions};
-use crate::tls_peers::{ID, Program, agent_at, free_port, listening, nobody, pin};
+use crate::tls_peers::{ID, Program, agent_at, free_port, haproxy, listening, nobody, pin};
 
 /// HAProxy on 127.0.0.1, with TLS in front of two plain servers.
 struct Front {
@@ -42,12 +41,7 @@ impl Front {
             port(plane.url()),
             port(stub.url()),
         );
-        let config = dir.path().join("haproxy.cfg");
-        std::fs::write(&config, text).unwrap();
-        let program =
-            ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter().find(|p| Path::new(p).exists());
-        let config = config.display().to_string();
-        let program = Program::start(program.unwrap_or("haproxy"), &["-db", "-f", &config], dir.path());
+        let program = haproxy(&text, dir.path());
         listening(front_plane).await;
         Self { program, plane: front_plane, mcp: front_mcp, dir }
     }

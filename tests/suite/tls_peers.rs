@@ -1,6 +1,7 @@
 //! What the tests of TLS share: peers that keep every byte they get, pins, and configurations.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -183,6 +184,31 @@ pub fn agent_at(url: &str, ca: &str, control: &str, top: &str) -> Setup {
     setup.yaml(yaml)
 }
 
+/// What a command printed, and its exit code.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs `pin` on a thread of its own: the peer lives on this one.
+pub async fn look(target: &str, more: &[&str]) -> Ran {
+    let mut command = Command::new(crate::place::agent());
+    command.arg("pin").arg(target).args(more).env_clear();
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// HAProxy with this configuration, which goes into `dir`.
+pub fn haproxy(configuration: &str, dir: &Path) -> Program {
+    let config = dir.join("haproxy.cfg");
+    std::fs::write(&config, configuration).unwrap();
+    let program =
+        ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy"].into_iter().find(|p| Path::new(p).exists());
+    Program::start(program.unwrap_or("haproxy"), &["-db", "-f", &config.display().to_string()], dir)
+}
+
 /// A program of the machine that serves until it is dropped, and everything that it prints.
 pub struct Program {
     child: Child,
@@ -191,7 +217,7 @@ pub struct Program {
 
 impl Program {
     /// Starts it; its output goes to a file in `dir`.
-    pub fn start(program: &str, arguments: &[&str], dir: &std::path::Path) -> Self {
+    pub fn start(program: &str, arguments: &[&str], dir: &Path) -> Self {
         let output = dir.join(format!("{}.out", program.rsplit('/').next().unwrap()));
         let file = std::fs::File::create(&output).unwrap();
         let child = Command::new(program)

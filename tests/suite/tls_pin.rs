@@ -8,22 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::agent::eventually;
 use crate::lab::Ca;
 use crate::lab::pki::Identity;
-use crate::tls_peers::{KEY, Recorder, agent_at, free_port, nobody, pin};
-
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-/// Runs `pin` on a thread of its own: the peer lives on this one.
-async fn look(target: &str, more: &[&str]) -> Ran {
-    let mut command = Command::new(crate::place::agent());
-    command.arg("pin").arg(target).args(more).env_clear();
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-}
+use crate::tls_peers::{KEY, Recorder, agent_at, free_port, look, nobody, pin};
 
 fn bundle(dir: &Path, pem: &str) -> String {
     let path = dir.join("bundle.pem");

@@ -90,28 +90,36 @@ impl Plan {
 
     /// How to start the agent between the two.
     pub fn setup(&self, plane: &ControlPlane, stub: &Stub) -> Setup {
+        let setup = Setup::new("");
+        if plane.url().starts_with("https") {
+            setup.file("ca.pem", &plane.ca_pem());
+        }
+        setup.file("key", &plane.api_key);
+        let yaml = self.text(plane, stub, setup.dir.path());
+        setup.yaml(yaml)
+    }
+
+    /// The configuration, when authority and key are in `dir`.
+    pub fn text(&self, plane: &ControlPlane, stub: &Stub, dir: &Path) -> String {
         let bindings = self
             .bindings
             .clone()
             .unwrap_or_else(|| format!("  server_urls: [{{channel: main, url: {:?}}}]\n", stub.url()));
-        let setup = Setup::new("");
         let ca = if plane.url().starts_with("https") {
-            format!("ca_bundle: {:?}\n", setup.file("ca.pem", &plane.ca_pem()))
+            format!("ca_bundle: {:?}\n", dir.join("ca.pem"))
         } else {
             String::new()
         };
-        let key = setup.file("key", &plane.api_key);
-        let yaml = format!(
+        format!(
             "config_version: 1\n{ca}{top}control_plane:\n  base_url: {url:?}\n  tunnel_id: {id}\n  api_key: \
              \"file:{key}\"\n{control}log: {{level: debug, format: struct-text}}\nmcp:\n{bindings}{mcp}",
             top = self.top,
             url = plane.url(),
             id = plane.tunnel_id,
-            key = key.display(),
+            key = dir.join("key").display(),
             control = self.control,
             mcp = self.mcp,
-        );
-        setup.yaml(yaml)
+        )
     }
 }
 

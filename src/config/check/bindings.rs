@@ -1,5 +1,9 @@
 //! `mcp.server_urls`, and what its entries share with `mcp.commands`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::proxy::{Own, Proxies};
 use super::tls;
 use crate::config::keys::{self, Key};
 use crate::config::problem::{Place, Problem, show};
@@ -9,7 +13,7 @@ use crate::config::types::{Binding, Channel, Secret, Transport};
 use crate::config::url;
 
 /// Members of an entry in the file.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "channel",
     "url",
     "unix_socket",
@@ -17,6 +21,7 @@ const MEMBERS: [&str; 11] = [
     "client_cert",
     "client_key",
     "stateless",
+    "allowed_ips",
     "ca_bundle",
     "server_name",
     "pins",
@@ -24,8 +29,6 @@ const MEMBERS: [&str; 11] = [
 ];
 /// How many of them a flag or variable may name too: whom to believe is for the file alone to say.
 const LINE_MEMBERS: usize = 7;
-/// Members whose part is not built.
-const UNBUILT: [&str; 2] = ["unix_socket", "http_proxy"];
 
 /// Takes a line apart into members of the file, or says what is wrong with it.
 pub type Line = fn(&str) -> Result<Vec<(&'static str, String)>, String>;
@@ -114,21 +117,15 @@ pub fn duplicate(place: &Place, channel: &Channel, kind: &str, taken: &str) -> P
     Problem::new(place, why).hint("each channel has one MCP server")
 }
 
-/// The HTTP bindings, and whether some could not be read.
-pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
+/// The HTTP bindings, the paths of those that are Unix sockets, and whether some could not be read.
+pub fn http(s: &mut Sources<'_>, proxies: &Proxies) -> (Vec<Binding>, BTreeMap<u8, PathBuf>, bool) {
     let before = s.problems.len();
     let mut bindings: Vec<Binding> = Vec::new();
     let identity = tls::mcp_identity(s);
+    let mut sockets = BTreeMap::new();
     for mut entry in entries(s, &keys::MCP_SERVER_URLS, &MEMBERS, line) {
-        for name in UNBUILT {
-            if let Some(given) = entry.text(s, name).filter(|g| !g.trimmed().is_empty()) {
-                let why = format!("mcp.server_urls {name} is not supported by this version");
-                s.refuse(
-                    Problem::new(&given.place, why).hint("remove it or keep using a version that has it"),
-                );
-            }
-        }
         let stateless = entry.truth(s, "stateless");
+        let own = Own::read(s, &mut entry);
         let channel = entry.channel(s, "mcp.server-url");
         let Some(given) = entry.text(s, "url") else {
             s.refuse(
@@ -150,10 +147,16 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
             s.refuse(duplicate(&entry.place, &channel, "mcp.server-url", "http-streamable"));
             continue;
         }
+        let Ok(place) = u8::try_from(bindings.len()) else {
+            s.refuse(Problem::new(&entry.place, "too many MCP servers"));
+            break;
+        };
+        let (route, path) = own.route(s, proxies, &url, place);
+        sockets.extend(path.map(|path| (place, path)));
         bindings.push(Binding {
             channel,
             stateless,
-            transport: Transport::Http { url, peer: Box::new(peer) },
+            transport: Transport::Http { url, route: Box::new(route), peer: Box::new(peer) },
         });
     }
     if bindings.is_empty() && s.problems.len() == before {
@@ -165,7 +168,7 @@ pub fn http(s: &mut Sources<'_>) -> (Vec<Binding>, bool) {
             }
         }
     }
-    (bindings, s.problems.len() > before)
+    (bindings, sockets, s.problems.len() > before)
 }
 
 /// Takes a flag or line apart: a bare URL, or `channel=…,url=…` with the file's members in kebab case.

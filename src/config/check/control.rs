@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::proxy::Proxies;
 use super::{headers, tls};
 use crate::config::keys;
 use crate::config::problem::{Place, Problem, show};
@@ -130,8 +131,10 @@ pub fn control(
     key: Option<ApiKey>,
     poll_channels: Option<Vec<Channel>>,
     bundle: bool,
+    proxies: &Proxies,
 ) -> Option<Control> {
     let origin = origin(s);
+    let route = origin.as_ref().map(|origin| proxies.control(s, origin));
     let peer = tls::control(s, origin.as_ref(), bundle);
     let path_prefix = path_prefix(s);
     let tunnel_id = tunnel_id(s);
@@ -141,6 +144,7 @@ pub fn control(
     let max_inflight = max_inflight(s);
     Some(Control {
         origin: origin?,
+        route: route?,
         path_prefix: path_prefix?,
         tunnel_id: tunnel_id?,
         organization,

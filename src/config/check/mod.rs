@@ -15,6 +15,7 @@ mod headers;
 mod installed;
 mod log;
 mod program;
+mod proxy;
 mod rest;
 mod runs;
 mod standing;
@@ -22,9 +23,10 @@ mod system;
 mod tls;
 mod withheld;
 
+use super::peer::Peer;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
-use super::types::{Binding, Channel, Config, Transport, Worker};
+use super::types::{Binding, Channel, Config, HttpUrl, Transport, Worker};
 use super::{Roots, keys};
 
 /// Most channels that can be declared; one more is kept for the reserved one.
@@ -37,7 +39,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let s = &mut sources;
     standing::check(s);
     let key = control::api_key(s);
-    let (mut bindings, http_errors) = bindings::http(s);
+    let proxies = proxy::Proxies::read(s);
+    let (mut bindings, unix_sockets, http_errors) = bindings::http(s, &proxies);
     let key_variable = key.as_ref().and_then(|k| k.variable.clone());
     let (stdio, drafts, stdio_errors) = commands::stdio(s, &bindings, key_variable.as_deref());
     bindings.extend(stdio);
@@ -47,9 +50,11 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     }
     let ca_pem = tls::ca_bundle(s);
     let tls = tls::tls(s);
-    let control = control::control(s, key, poll_channels, ca_pem.is_some());
+    let control = control::control(s, key, poll_channels, ca_pem.is_some(), &proxies);
     let mcp = rest::mcp(s);
     let limits = rest::limits(s);
+    let proxy_check_interval = proxy::check_interval(s);
+    let proxy_peer = Peer { identity: tls::proxy_identity(s), ..Peer::default() };
     let log = log::log(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
@@ -63,12 +68,15 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             limits,
             ca_pem,
             tls,
+            proxy_peer,
+            proxy_check_interval,
             log_level: log.level,
             require: confinement.require,
         };
         return Ok(Config {
             worker,
             commands,
+            unix_sockets,
             log,
             stop,
             restart,
@@ -81,13 +89,17 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
 }
 
 /// Checks what says whom to believe.
-pub fn roots(mut sources: Sources<'_>) -> Result<Roots, Vec<Problem>> {
+pub fn roots(mut sources: Sources<'_>, target: &HttpUrl) -> Result<Roots, Vec<Problem>> {
     let s = &mut sources;
     let ca_pem = tls::ca_bundle(s);
     let bundle_only = s.truth(&keys::CONTROL_BUNDLE_ONLY, false);
     let (tls, pins, control) = (tls::tls(s), tls::control_pins(s), control::origin(s));
     let require = confinement::require(s);
-    let roots = Roots { ca_pem, bundle_only, tls, require, pins, control };
+    let proxies = proxy::Proxies::read(s);
+    let is_control = control.as_ref().is_some_and(|control| control.is_at(target));
+    let route = if is_control { proxies.control(s, target) } else { proxies.mcp(s, target) };
+    let proxy_peer = Peer { identity: tls::proxy_identity(s), ..Peer::default() };
+    let roots = Roots { ca_pem, bundle_only, tls, require, pins, is_control, route, proxy_peer };
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 

@@ -6,9 +6,6 @@ use crate::config::problem::{Place, Problem, show};
 use crate::config::sources::{Given, Sources};
 use crate::config::tree::Value;
 
-/// Variables with which other programs set a proxy.
-const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-
 /// Checks all of them.
 pub fn check(s: &mut Sources<'_>) {
     version(s);
@@ -23,14 +20,8 @@ pub fn check(s: &mut Sources<'_>) {
     }
     pair(s, &keys::CONTROL_CLIENT_CERT, &keys::CONTROL_CLIENT_KEY);
     pair(s, &keys::MCP_CLIENT_CERT, &keys::MCP_CLIENT_KEY);
+    pair(s, &keys::PROXY_CLIENT_CERT, &keys::PROXY_CLIENT_KEY);
     ranges(s);
-    for name in PROXY_VARIABLES {
-        if s.host.env.get(name).is_some_and(|v| !v.is_empty()) {
-            s.warnings.push(format!(
-                "{name} is set, but proxies from the environment are not used by this version"
-            ));
-        }
-    }
 }
 
 fn version(s: &mut Sources<'_>) {
@@ -113,16 +104,12 @@ fn pair(s: &mut Sources<'_>, certificate: &Key, key: &Key) {
         (Some(place), None) | (None, Some(place)) => place,
         _ => return,
     };
-    let why = format!("{} and {} must be given together", certificate.flag, key.flag);
+    let why = format!("{} and {} must be given together", certificate.name(), key.name());
     s.refuse(Problem::new(&place, why));
 }
 
 /// What must be in a range although it has no effect yet, so that a profile keeps its meaning later.
 fn ranges(s: &mut Sources<'_>) {
-    let negative = "proxy.check-interval must be greater than zero";
-    if let Some((given, _)) = s.duration(&keys::PROXY_CHECK_INTERVAL, negative).filter(|(_, d)| d.is_zero()) {
-        s.refuse(Problem::new(&given.place, negative).found(show(given.trimmed())));
-    }
     range(s, &keys::HARPOON_MAX_RESPONSE, 1, "positive", 102_400);
     range(s, &keys::HARPOON_MAX_REDIRECTS, 0, "non-negative", 5);
     if let Some(given) = s.one_filled(&keys::HEALTH_LISTEN_ADDR) {

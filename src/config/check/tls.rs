@@ -110,6 +110,11 @@ pub fn mcp_identity(s: &mut Sources<'_>) -> Option<Identity> {
     identity(s, [&keys::MCP_CLIENT_CERT, &keys::MCP_CLIENT_KEY], None)
 }
 
+/// What forward proxies at `https://` URLs are shown.
+pub fn proxy_identity(s: &mut Sources<'_>) -> Option<Identity> {
+    identity(s, [&keys::PROXY_CLIENT_CERT, &keys::PROXY_CLIENT_KEY], None)
+}
+
 /// A pair of settings. That both must be there is said elsewhere.
 fn identity(s: &mut Sources<'_>, pair: [&Key; 2], fingerprint: Option<Digest>) -> Option<Identity> {
     let [certificate, key] = pair.map(|setting| s.one_filled(setting).map(|given| (given, setting.flag)));

@@ -111,8 +111,8 @@ fn media(headers: &HeaderMap) -> Media {
 }
 
 impl Http {
-    /// A server at exactly `url`, with a connection pool of its own. Its certificate must carry `server_name`, or the
-    /// host of the URL when there is none.
+    /// A server at exactly `url`, reached by `way`, with a connection pool of its own. Its certificate must carry
+    /// `server_name`, or the host of the URL when there is none.
     #[must_use]
     pub fn new(
         url: &HttpUrl,
@@ -120,6 +120,7 @@ impl Http {
         mcp: &Mcp,
         limits: &Limits,
         tls: Arc<rustls::ClientConfig>,
+        way: net::Way,
         log: Log,
     ) -> Self {
         let options = net::Options {
@@ -129,6 +130,9 @@ impl Http {
             tls_timeout: TLS_TIMEOUT,
             // The configuration has been checked: it is a name.
             server_name: server_name.and_then(|name| ServerName::try_from(name.to_string()).ok()),
+            // A call may be worth waiting for; it cannot be repeated.
+            lost_after: None,
+            way,
         };
         Self {
             url: url.uri().clone(),

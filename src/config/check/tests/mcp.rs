@@ -78,8 +78,8 @@ fn malformed_bindings_are_refused_without_repeating_credentials() {
         ("channel=x,url=https://u:hunter2@h/", "must not contain user information"),
         ("ftp://h/x", "scheme must be http or https"),
         ("channel=x y,url=https://h", "channel \"x y\" must match"),
-        ("url=https://h,unix-socket=/s", "unix_socket is not supported by this version"),
-        ("url=https://h,http-proxy=http://hunter2@p", "http_proxy is not supported by this version"),
+        ("url=https://h,unix-socket=s", "unix-socket must be an absolute path"),
+        ("url=https://h,http-proxy=socks5://hunter2@p", "proxy URL scheme must be http or https"),
         ("url=https://h,client-cert=/c", "client_cert and client_key must be given together"),
         ("url=https://h,pins=sha256/x", "a URL with a comma can only be given in the file"),
     ] {

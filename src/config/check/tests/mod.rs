@@ -11,6 +11,7 @@ mod control;
 mod grants;
 mod identity;
 mod mcp;
+mod proxy;
 mod rules;
 mod tls;
 mod withheld;

@@ -73,8 +73,6 @@ const RULES: &[(&str, &str, &str)] = &[
         "",
         "harpoon.additional_transports is not supported by this version",
     ),
-    ("http_proxy: 'http://u:pw@p'", "", "http_proxy is not supported by this version"),
-    ("", "MCP_HTTP_PROXY=http://u:pw@p", "mcp.http_proxy is not supported by this version"),
     ("log: {http_raw_unsafe: true}", "", "log.http_raw_unsafe is refused"),
     ("log: {format: xml}", "", "must be struct-text, text or json"),
     ("proxy: {check_interval: 0s}", "", "proxy.check-interval must be greater than zero"),
@@ -182,7 +180,7 @@ fn case_287_a_ca_bundle_has_certificates() {
 #[test]
 fn what_has_no_effect_yet_is_said_once_each() {
     let yaml = "health: {listen_addr: '127.0.0.1:8080', url_file: /run/u}\nprocess: {pid_file: /run/p}\nproxy: {check_interval: 30s}\nharpoon: {max_redirects: 5, max_response_bytes: 1024, hosts_include_suffix: [a]}\nmcp: {startup_wait_timeout: 5s, discovery_extra_headers: {X-A: b}}\n";
-    let warnings = base().yaml(yaml).env("HTTPS_PROXY", "http://u:pw@p").good().warnings;
+    let warnings = base().yaml(yaml).good().warnings;
     for name in [
         "health.listen_addr",
         "health.url_file",
@@ -195,10 +193,7 @@ fn what_has_no_effect_yet_is_said_once_each() {
         let sentence = format!("{name} is accepted but has no effect in this version");
         assert_eq!(warnings.iter().filter(|w| **w == sentence).count(), 1, "{warnings:?}");
     }
-    assert!(warnings.contains(
-        &"HTTPS_PROXY is set, but proxies from the environment are not used by this version".into()
-    ));
-    assert_eq!(warnings.len(), 8, "{warnings:?}");
+    assert_eq!(warnings.len(), 7, "{warnings:?}");
 }
 
 #[test]

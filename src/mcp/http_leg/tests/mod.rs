@@ -152,7 +152,7 @@ fn http_trusting(
         .with_root_certificates(roots.clone())
         .with_no_client_auth();
     let url = HttpUrl::try_from(url.to_string()).unwrap();
-    Http::new(&url, None, &mcp, &limits, Arc::new(tls), Log::memory().0)
+    Http::new(&url, None, &mcp, &limits, Arc::new(tls), net::Way::direct(), Log::memory().0)
 }
 
 /// A certificate for localhost, the configuration of a server that shows it, and the roots that trust it.

@@ -1,0 +1,165 @@
+//! A cable that is pulled and put back, between two networks of the test's own.
+//!
+//! `scripts/soak` runs it at full length: 90 seconds, and 50 cycles.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::agent::{SOON, eventually};
+use crate::calls::{text_of, tool};
+use crate::lab::{ControlPlane, Options, Stub, StubOptions};
+use crate::name_server::NameServer;
+use crate::own_network::{inside, replace, run};
+use crate::world::{Plan, World};
+
+/// From the healing of the network until polls work.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How much memory of a process may grow over the cycles, in KiB: what the first ones have not touched yet.
+const GROWTH: u64 = 512;
+
+fn long() -> bool {
+    std::env::var_os("TUNNELWARD_SOAK").is_some()
+}
+
+/// A second network, held by a process, with a cable between the two.
+struct Cable {
+    holder: Child,
+}
+
+impl Cable {
+    async fn new() -> Self {
+        let holder =
+            Command::new("unshare").args(["--net", "sleep", "3600"]).stdin(Stdio::null()).spawn().unwrap();
+        let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+        let pid = holder.id().to_string();
+        eventually(|| (network(&pid)? != network("self")?).then_some(())).await.expect("a second network");
+        run(&format!("ip link add out type veth peer name in netns {pid}"));
+        for address in ["10.9.0.1/24", "10.9.0.53/24"] {
+            run(&format!("ip addr add {address} dev out"));
+        }
+        run("ip link set out up");
+        let cable = Self { holder };
+        for line in ["ip link set lo up", "ip addr add 10.9.0.2/24 dev in", "ip link set in up"] {
+            run(&format!("{} {line}", cable.there().join(" ")));
+        }
+        cable
+    }
+
+    /// What begins a command that runs at the other end.
+    fn there(&self) -> Vec<String> {
+        ["nsenter", "-t", &self.holder.id().to_string(), "-n", "--"].map(str::to_owned).to_vec()
+    }
+
+    fn pull(&self) {
+        run("ip link set out down");
+    }
+
+    fn put_back(&self) -> Instant {
+        run("ip link set out up");
+        Instant::now()
+    }
+}
+
+impl Drop for Cable {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Resident memory in KiB.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+async fn works(world: &World, id: &str) -> Duration {
+    let began = Instant::now();
+    assert_eq!(text_of(&world.call(tool(id, "echo", r#"{"text":"here"}"#)).await), "here", "{id}");
+    began.elapsed()
+}
+
+async fn cut_and_heal(http2: bool) {
+    let cable = Cable::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    replace("/etc/resolv.conf", dir.path(), "nameserver 10.9.0.53\n");
+    let server = NameServer::start("10.9.0.53");
+    server.set("plane.test", &["10.9.0.1"]);
+    server.set("tools.test", &["10.9.0.1"]);
+    let everywhere = Some("0.0.0.0".parse().unwrap());
+    let names = &["plane.test"];
+    let options = Options { tls: true, http2, names, host: everywhere, ..Options::default() };
+    let plane = ControlPlane::start(options).await;
+    let stub = Stub::start(StubOptions { host: everywhere, ..StubOptions::default() }).await;
+    let plan =
+        Plan::new().bindings(format!("  server_urls: [{{url: 'http://tools.test:{}/mcp'}}]\n", stub.port()));
+    let setup = plan.setup(&plane, &stub);
+    let yaml =
+        plan.text(&plane, &stub, setup.dir.path()).replace("https://127.0.0.1:", "https://plane.test:");
+    let world = World { plane, stub, agent: setup.yaml(yaml).by(&cable.there()).start() };
+    world.plane.wait_for_poll(2, SOON).await;
+    works(&world, "before").await;
+
+    // One long cut, in which the addresses move.
+    cable.pull();
+    for name in ["plane.test", "tools.test"] {
+        server.set(name, &["10.9.0.3"]);
+    }
+    tokio::time::sleep(Duration::from_secs(if long() { 90 } else { 20 })).await;
+    // The other end gives up the connections too; of that nothing arrives.
+    world.plane.cut_connections();
+    run("ip addr add 10.9.0.3/24 dev out");
+    run("ip addr del 10.9.0.1/24 dev out");
+    let polls = world.plane.poll_count();
+    let healed = cable.put_back();
+    // Deleting the first address of a network may take the others with it.
+    for address in ["10.9.0.3/24", "10.9.0.53/24"] {
+        let _ =
+            Command::new("ip").args(["addr", "add", address, "dev", "out"]).stderr(Stdio::null()).status();
+    }
+    world.plane.wait_for_poll(polls.saturating_add(1), PATIENCE).await;
+    eprintln!("first poll {:?} after a long cut (http2: {http2})", healed.elapsed());
+    works(&world, "after").await;
+    assert!(healed.elapsed() < PATIENCE, "{:?}", healed.elapsed());
+
+    // Many short ones.
+    let processes = [world.agent.pid(), world.agent.worker_pid()];
+    let mut before = [0; 2];
+    let mut worst = Duration::ZERO;
+    let cycles = if long() { 50 } else { 10 };
+    for cycle in 0..cycles {
+        cable.pull();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let healed = cable.put_back();
+        works(&world, &format!("cycle{cycle}")).await;
+        assert!(healed.elapsed() < PATIENCE, "cycle {cycle}: {:?}", healed.elapsed());
+        worst = worst.max(healed.elapsed());
+        if cycle == 2 {
+            before = processes.map(memory);
+        }
+    }
+    let after = processes.map(memory);
+    eprintln!(
+        "worst of {cycles} short cuts: {worst:?}; broker and worker {before:?} KiB, then {after:?} KiB"
+    );
+    for (before, after) in before.iter().zip(after) {
+        assert!(after <= before + GROWTH, "memory grew from {before} to {after} KiB");
+    }
+    assert_eq!(world.agent.worker_pid(), processes[1], "nothing was restarted");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2() {
+    if inside("names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2") {
+        cut_and_heal(true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1() {
+    if inside("names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1") {
+        cut_and_heal(false).await;
+    }
+}
