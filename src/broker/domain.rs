@@ -17,6 +17,7 @@ const NULL: &str = "/dev/null";
 #[must_use]
 pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
     let mut all = worker_grants(&config.worker);
+    all.read.extend(config.readable.iter().cloned());
     for command in &config.commands {
         all.add(Grants::of_child(&command.profile));
     }

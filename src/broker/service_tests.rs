@@ -1,7 +1,7 @@
 //! The whole broker against real processes: this test binary plays the worker and launch, by running one of its own
 //! tests. Which part the worker plays is written in the tunnel id of its configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -60,6 +60,9 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
         confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
         own_files: vec![],
+        files: BTreeSet::new(),
+        readable: BTreeSet::new(),
+        reload_interval: None,
         warnings: vec![],
     }
 }

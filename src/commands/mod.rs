@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::config::{self, Config, Flags, Host, Problem};
+use crate::config::{self, Accounts, Config, Flags, Host, Problem};
 use crate::exit::Exit;
 use crate::{sys, tls};
 use cli::Cli;
@@ -22,11 +22,12 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
     let cli = cli::parse(arguments);
     // The environment of launch is that of the server it becomes.
     let env = if matches!(cli, Cli::Launch(_)) { BTreeMap::new() } else { take_env() };
+    let accounts = Accounts::of(Path::new("/etc"));
     let host = Host {
         env: &env,
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
-        etc: Path::new("/etc"),
+        accounts: &accounts,
     };
     // Launch keeps one descriptor more, and sees to it itself.
     if !matches!(cli, Cli::Launch(_))

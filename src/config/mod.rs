@@ -6,7 +6,7 @@
 //! `/etc/group`. What it returns cannot be wrong; what is wrong it reports all at once, without ever repeating the text
 //! of a secret.
 
-mod accounts;
+pub mod accounts;
 pub mod argv;
 mod check;
 pub mod confinement;
@@ -19,6 +19,7 @@ mod problem;
 mod profile;
 mod raw;
 mod read;
+mod reads;
 mod reference;
 mod secret;
 mod shell;
@@ -28,8 +29,8 @@ pub mod types;
 mod url;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+pub use accounts::Accounts;
 pub use problem::{Problem, exit_for};
 pub use sources::Flags;
 pub use types::Config;
@@ -43,8 +44,8 @@ pub struct Host<'a> {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
-    /// Where `passwd` and `group` are: `/etc`.
-    pub etc: &'a Path,
+    /// Users and groups.
+    pub accounts: &'a Accounts,
 }
 
 impl Host<'_> {

@@ -89,6 +89,7 @@ pub fn ca_bundle(s: &mut Sources<'_>) -> Option<String> {
         _ => given.trimmed().to_string(),
     };
     let path = expand(&path, s.host);
+    s.read.add(&path);
     let why = match read::text(Path::new(&path), read::MAX_BUNDLE) {
         Ok(text) => match pem::certificates(&text) {
             Some(certificates) => return Some(certificates),
