@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::child::Id;
-use super::children::Notice;
+use super::child::{Id, Pipes};
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
 use super::spawn::{Images, Process};
@@ -15,7 +14,7 @@ use super::window::Window;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
-use crate::ipc::msg::{FromWorker, ToWorker};
+use crate::ipc::msg::{Carried, Era, FromWorker, ToWorker};
 use crate::log::Log;
 use crate::sys::memfd;
 use crate::sys::process::Kill;
@@ -31,16 +30,38 @@ const MAX_QUEUED: usize = 3 * MAX_HELD;
 /// Frames taken from the worker in one turn of the loop.
 const MAX_FRAMES: usize = 16;
 
+/// Names one worker among all of a service's life; process numbers come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct WorkerId(pub u64);
+
+/// How far a worker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Has not said that it is confined.
+    Starting,
+    /// Is confined, and waits for leave to use the network.
+    Ready,
+    /// May use the network.
+    Serving,
+}
+
 /// A worker that was started and not waited for yet.
 pub struct Worker {
+    /// Which.
+    pub id: WorkerId,
     /// The process.
     pub process: Process,
     /// Its stderr.
     pub stderr: Relay,
     channel: Channel<ToWorker, FromWorker>,
     permit: Permit,
-    /// What it is told once it is confined.
-    after_ready: Vec<ToWorker>,
+    stage: Stage,
+    /// The slots of the commands in its configuration.
+    slots: Vec<u8>,
+    /// Ended without having served.
+    discarded: bool,
+    /// Until when it was told to finish.
+    finish: Option<Instant>,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
     mute: bool,
@@ -50,7 +71,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker and queues its configuration and the calls that it has to answer with a failure.
+    /// Starts a worker and queues its configuration. `slots` are those of its commands.
     ///
     /// # Errors
     /// When the kernel has no resources for it, or the configuration does not fit.
@@ -58,7 +79,7 @@ impl Worker {
         images: &Images,
         config: &types::Worker,
         instance_id: &str,
-        orphans: &[Held],
+        (id, slots): (WorkerId, Vec<u8>),
         now: Instant,
     ) -> io::Result<Self> {
         let json = Zeroizing::new(serde_json::to_vec(config).map_err(io::Error::other)?);
@@ -71,17 +92,16 @@ impl Worker {
         let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
-        let mut permit = Permit::new(channels, commands);
-        let mut after_ready = vec![ToWorker::Go {}];
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            after_ready.push(ToWorker::Orphan(permit.inherit(ask, now)));
-        }
         Ok(Self {
+            id,
             process: started.process,
             stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
             channel,
-            permit,
-            after_ready,
+            permit: Permit::new(channels, commands),
+            stage: Stage::Starting,
+            slots,
+            discarded: false,
+            finish: None,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
@@ -100,10 +120,47 @@ impl Worker {
         self.limit.map(|(at, _)| at)
     }
 
-    /// Whether it is confined and may be told more than its configuration.
+    /// Whether it is confined and waits for leave to use the network.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.after_ready.is_empty()
+        self.stage == Stage::Ready
+    }
+
+    /// Whether it may use the network and listens.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.stage == Stage::Serving && !self.mute
+    }
+
+    /// The slots of its commands.
+    #[must_use]
+    pub fn slots(&self) -> &[u8] {
+        &self.slots
+    }
+
+    /// The slot of a command that it names.
+    #[must_use]
+    pub fn slot(&self, index: u8) -> Option<u8> {
+        self.slots.get(usize::from(index)).copied()
+    }
+
+    /// What it calls the command of a slot.
+    fn index(&self, slot: u8) -> Option<u8> {
+        self.slots.iter().position(|own| *own == slot).and_then(|at| u8::try_from(at).ok())
+    }
+
+    /// Lets it use the network.
+    pub fn go(&mut self, log: &Log) {
+        self.stage = Stage::Serving;
+        self.say(&ToWorker::Go {}, Vec::new(), log);
+    }
+
+    /// Makes it answer, with a failure, for calls that a dead worker held.
+    pub fn inherit(&mut self, orphans: &[Held], now: Instant, log: &Log) {
+        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
+            let ask = self.permit.inherit(ask, now);
+            self.say(&ToWorker::Orphan(ask), Vec::new(), log);
+        }
     }
 
     /// Whether it said that nothing is left to do.
@@ -123,29 +180,37 @@ impl Worker {
         self.permit.into_held()
     }
 
-    /// Passes a notice about a child on.
-    pub fn tell(&mut self, notice: Notice, log: &Log) {
-        match notice {
-            Notice::Started(Id { index, generation }, era, pipes) => {
+    /// Tells it something about a child of the slot that `id` names.
+    pub fn tell(&mut self, Id { index: slot, generation }: Id, what: About, log: &Log) {
+        let Some(index) = self.index(slot) else { return };
+        let mut fds = Vec::new();
+        let message = match what {
+            About::Given(era, carried, pipes) => {
                 self.permit.give(index, generation);
-                self.say(&ToWorker::Child { index, era, generation }, vec![pipes.stdin, pipes.stdout], log);
+                fds = vec![pipes.stdin, pipes.stdout];
+                ToWorker::Child { index, era, generation, carried }
             }
-            Notice::Gone(Id { index, generation }, retry_in) => {
-                self.say(
-                    &ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
-                    Vec::new(),
-                    log,
-                );
-            }
-        }
+            About::Gone(retry_in) => ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
+            About::Return => ToWorker::Return { index, generation },
+            About::Keep => ToWorker::Keep { index, generation },
+            About::Elsewhere(within) => ToWorker::Elsewhere { index, within_ms: ms(within) },
+        };
+        self.say(&message, fds, log);
     }
 
     /// Tells it to poll no more and to be done within the bound. `poll_grace` is what the outstanding poll still gets;
     /// without one it runs its course.
     pub fn drain(&mut self, stop: &types::Stop, poll_grace: Option<Duration>, now: Instant, log: &Log) {
         self.permit.drain();
-        self.limit = Some((now + stop.drain_timeout + END_LIMIT, "worker does not finish"));
-        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(stop.drain_timeout));
+        // One that finishes already gets no more time for being told again.
+        let finish = now + stop.drain_timeout;
+        let finish = self.finish.map_or(finish, |before| before.min(finish));
+        self.finish = Some(finish);
+        // One that is leaving has less time than that.
+        if !self.mute {
+            self.limit = Some((finish + END_LIMIT, "worker does not finish"));
+        }
+        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(finish.saturating_duration_since(now)));
         self.say(&ToWorker::Drain { poll_grace_ms, deadline_ms }, Vec::new(), log);
     }
 
@@ -173,6 +238,18 @@ impl Worker {
     pub fn kill(&mut self) {
         self.mute = true;
         self.process.kill(Kill::Force);
+    }
+
+    /// Ends it before it has served.
+    pub fn discard(&mut self) {
+        self.discarded = true;
+        self.kill();
+    }
+
+    /// Whether it was ended before it has served.
+    #[must_use]
+    pub fn is_discarded(&self) -> bool {
+        self.discarded
     }
 
     /// Reads what it says, judges it and answers. What is left for the broker to do is appended to `steps`. The first
@@ -209,7 +286,7 @@ impl Worker {
                     self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
                 }
                 Ok(step) => {
-                    self.heed(&step, now, log);
+                    self.heed(&step, now);
                     steps.push(step);
                 }
             }
@@ -217,6 +294,9 @@ impl Worker {
     }
 
     fn say(&mut self, message: &ToWorker, fds: Vec<OwnedFd>, log: &Log) {
+        if self.mute {
+            return;
+        }
         if self.channel.queued() >= MAX_QUEUED {
             return self.broke(&"it asks without listening", log);
         }
@@ -226,13 +306,11 @@ impl Worker {
     }
 
     /// What a step means for the worker itself.
-    fn heed(&mut self, step: &Step, now: Instant, log: &Log) {
+    fn heed(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Ready { .. } => {
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
-                for message in std::mem::take(&mut self.after_ready) {
-                    self.say(&message, Vec::new(), log);
-                }
+                self.stage = Stage::Ready;
             }
             Step::Drained { .. } => {
                 self.drained = true;
@@ -252,6 +330,21 @@ impl Worker {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
         self.kill();
     }
+}
+
+/// What a worker is told about a child.
+#[derive(Debug)]
+pub enum About {
+    /// It may use it from now on.
+    Given(Option<Era>, Option<Carried>, Pipes),
+    /// It ended or could not be started; the next one comes after this time.
+    Gone(Duration),
+    /// It is to be given back.
+    Return,
+    /// It need not be given back.
+    Keep,
+    /// Another worker has it and gives it back within this time.
+    Elsewhere(Duration),
 }
 
 fn ms(time: Duration) -> u64 {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
+use crate::broker::source::Source;
 use crate::config::{self, Accounts, Config, Flags, Host, Problem};
 use crate::exit::Exit;
 use crate::{sys, tls};
@@ -40,7 +41,13 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
     }
     match cli {
         Cli::Run(flags) => match load(&flags, host) {
-            Ok(config) => run::run(config, env),
+            Ok(config) => match Source::new(read_again, &flags, host) {
+                Ok(source) => run::run(config, source, env),
+                Err(e) => {
+                    complain(&format!("the environment cannot be kept: {e}"));
+                    Exit::Software
+                }
+            },
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
@@ -61,29 +68,35 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
 
 /// The configuration, or the exit code after its problems have been printed.
 fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
-    let config = config::load(flags, host).map_err(|problems| {
-        report(&problems);
-        config::exit_for(&problems)
-    })?;
+    read(flags, host).map_err(|(lines, exit)| {
+        complain(&lines.join("\n"));
+        exit
+    })
+}
+
+/// The same for a reload, where lines are all that comes of problems.
+fn read_again(flags: &Flags, host: Host<'_>) -> Result<Config, Vec<String>> {
+    read(flags, host).map_err(|(lines, _)| lines)
+}
+
+/// The configuration; else its problems, the count last, and the exit code. Everybody who has a say in it has said it.
+fn read(flags: &Flags, host: Host<'_>) -> Result<Config, (Vec<String>, Exit)> {
+    let config = config::load(flags, host)
+        .map_err(|problems| (report(&problems), config::exit_for(&problems)))?;
     // Whether certificates can be trust anchors is not for `config` to say; the worker must not be the first to find
     // out, for it would be started again and again.
     if let Err(e) = tls::client_config(config.worker.ca_pem.as_deref()) {
-        complain(&format!("ca_bundle: {e}\n1 problem in the configuration"));
-        return Err(Exit::Config);
+        let lines = vec![format!("ca_bundle: {e}"), "1 problem in the configuration".into()];
+        return Err((lines, Exit::Config));
     }
     Ok(config)
 }
 
-/// Problems on stderr: one line each, the count last.
-fn report(problems: &[Problem]) {
-    let mut text = String::new();
-    for problem in problems {
-        text.push_str(&problem.to_string());
-        text.push('\n');
-    }
+/// Problems: one line each, the count last.
+fn report(problems: &[Problem]) -> Vec<String> {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    text.push_str(&format!("{} {noun} in the configuration", problems.len()));
-    complain(&text);
+    let count = format!("{} {noun} in the configuration", problems.len());
+    problems.iter().map(Problem::to_string).chain([count]).collect()
 }
 
 /// Text on stdout. A reader that has gone away is not our trouble.

@@ -29,6 +29,7 @@ pub mod types;
 mod url;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub use accounts::Accounts;
 pub use problem::{Problem, exit_for};
@@ -61,6 +62,14 @@ impl Host<'_> {
 pub fn is_given(flags: &Flags, host: Host<'_>) -> bool {
     let by_env = |key: &keys::Key| host.env.get(key.env).is_some_and(|value| !value.trim().is_empty());
     keys::ALL.iter().any(|key| flags.all(key.flag).is_some() || by_env(key))
+}
+
+/// The content of a file that a configuration was read from, wiped when it is dropped.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any such file may be.
+pub fn file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, impl std::error::Error + use<>> {
+    read::bytes(path, read::MAX_BUNDLE)
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

@@ -55,7 +55,7 @@ fn a_message_with_descriptors_travels_alone() {
     let mut broker = Broker::new(a);
     let (read, write) = fds::pipe().unwrap();
     broker.queue(&verdict(1), vec![]).unwrap();
-    broker.queue(&ToWorker::Child { index: 0, era: None, generation: 1 }, vec![write, read]).unwrap();
+    broker.queue(&ToWorker::Child { index: 0, era: None, generation: 1, carried: None }, vec![write, read]).unwrap();
     broker.queue(&verdict(2), vec![]).unwrap();
     assert!(broker.flush().unwrap());
     let mut worker = Channel::<FromWorker, ToWorker>::new(b);

@@ -159,7 +159,7 @@ async fn closing_ends_stdin_and_lets_the_server_finish() {
     let mut server = rig.ready().await;
     let call = rig.call("m", "1", "{}");
     let request = server.read().await;
-    rig.stdio.close();
+    rig.stdio.finish().await;
     assert_eq!(server.read_text().await, "");
     server.result(&request, "{}").await;
     assert_eq!(call.answer().await.0, 200);
@@ -186,7 +186,7 @@ async fn what_are_no_pipes_are_refused() {
     let mut rig = rig(|_| {});
     let null =
         || OwnedFd::from(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap());
-    rig.stdio.attach(ChildPipes { stdin: null(), stdout: null(), era: None, generation: 8 });
+    rig.stdio.attach(ChildPipes { stdin: null(), stdout: null(), era: None, generation: 8, carried: None });
     assert_eq!(rig.event().await, StdioEvent::Lost { index: 3, generation: 8 });
 }
 

@@ -34,6 +34,7 @@ fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
         wait: Duration::from_millis(400),
         patience: Duration::from_secs(10),
         stall: Duration::from_millis(200),
+        turn: Duration::from_millis(50),
         linger: Duration::from_millis(100),
     };
     let mut settings = Settings {
@@ -64,7 +65,7 @@ impl Rig {
         let (stdin_theirs, stdin_ours) = std::io::pipe().unwrap();
         let (stdout_ours, stdout_theirs) = std::io::pipe().unwrap();
         let pipes =
-            ChildPipes { stdin: stdin_ours.into(), stdout: stdout_ours.into(), era, generation: self.next };
+            ChildPipes { stdin: stdin_ours.into(), stdout: stdout_ours.into(), era, generation: self.next, carried: None };
         self.stdio.attach(pipes);
         Server {
             stdin: Some(BufReader::new(pipe::Receiver::from_owned_fd(stdin_theirs.into()).unwrap())),
