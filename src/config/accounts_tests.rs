@@ -4,7 +4,10 @@ fn accounts(passwd: &[u8], group: &[u8]) -> Accounts {
     let etc = tempfile::tempdir().unwrap();
     std::fs::write(etc.path().join("passwd"), passwd).unwrap();
     std::fs::write(etc.path().join("group"), group).unwrap();
-    Accounts::of(etc.path())
+    let accounts = Accounts::of(etc.path());
+    // They are read when they are first asked for.
+    accounts.user("");
+    accounts
 }
 
 #[test]

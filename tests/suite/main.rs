@@ -58,5 +58,7 @@ mod policy_rules;
 mod policy_unused;
 mod processes;
 mod redteam;
+mod reload;
+mod reload_load;
 mod resolver;
 mod world;
