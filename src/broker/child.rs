@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::relay::{Bounds, Relay};
 use super::spawn::{Launched, Process};
-use super::supervise::WorkerId;
+use super::handing::WorkerId;
 use crate::ipc::msg::{Carried, Era};
 use crate::ipc::order::MAX_REPORT;
 use crate::log::{Log, Value};

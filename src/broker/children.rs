@@ -10,10 +10,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
 use super::child::{Child, Id, Part, how_ended};
+use super::slots::Slots;
 use super::spawn::Images;
-use super::supervise::WorkerId;
+use super::handing::WorkerId;
 use crate::config::types::{Command, Restart};
 use crate::ipc::msg::Era;
 use crate::log::{Log, Value};
@@ -25,9 +25,6 @@ const ASK_AFTER: Duration = Duration::from_secs(2);
 const ASK_AFTER_AT_STOP: Duration = Duration::from_millis(500);
 /// From the end of its stdin to SIGKILL.
 const FORCE_AFTER: Duration = Duration::from_secs(5);
-
-/// Most slots: a worker counts its commands in one byte, and those of workers that finish are needed besides.
-const MAX_SLOTS: usize = 256;
 
 /// For the workers: a child ended or could not be started, and the next one comes after this time.
 #[derive(Debug)]
@@ -45,23 +42,10 @@ pub struct StartError {
 }
 
 #[derive(Debug)]
-struct Plan {
-    index: u8,
-    era: Option<Era>,
-    at: Instant,
-}
-
-/// A command, and how often it was started.
-#[derive(Debug)]
-struct Slot {
-    /// As the configuration has it.
-    wanted: Command,
-    /// As it is started: with a directory of its own.
-    command: Command,
-    budget: Budget,
-    generation: u32,
-    /// Some worker has or will have it.
-    used: bool,
+pub(super) struct Plan {
+    pub(super) index: u8,
+    pub(super) era: Option<Era>,
+    pub(super) at: Instant,
 }
 
 /// All children of all commands.
@@ -69,9 +53,9 @@ struct Slot {
 pub struct Children {
     images: Images,
     require: u8,
-    slots: Vec<Slot>,
+    slots: Slots,
     pub(super) live: Vec<Child>,
-    planned: Vec<Plan>,
+    pub(super) planned: Vec<Plan>,
     pub(super) log: Log,
 }
 
@@ -79,42 +63,24 @@ impl Children {
     /// None yet.
     #[must_use]
     pub fn new(images: Images, require: u8, log: Log) -> Self {
-        Self { images, require, slots: Vec::new(), live: Vec::new(), planned: Vec::new(), log }
+        Self { images, require, slots: Slots::default(), live: Vec::new(), planned: Vec::new(), log }
     }
 
     /// The slot of a command that is in use, unchanged.
     #[must_use]
     pub fn slot_of(&self, wanted: &Command) -> Option<u8> {
-        let at = self.slots.iter().position(|slot| slot.used && is_same(&slot.wanted, wanted));
-        at.and_then(|at| u8::try_from(at).ok())
+        self.slots.find(wanted)
     }
 
     /// A slot for a new command, which is started as `command`. `None` when all are taken.
     pub fn add(&mut self, wanted: &Command, command: Command, restart: &Restart) -> Option<u8> {
-        let free = |(at, slot): (usize, &Slot)| {
-            let at = u8::try_from(at).ok()?;
-            (!slot.used && !self.live.iter().any(|c| c.id.index == at)).then_some(at)
-        };
-        let found = self.slots.iter().enumerate().find_map(free);
-        let at = found.map_or(self.slots.len(), usize::from);
-        // Generations go on, so that late news of another command's child is never taken for news of this one's.
-        let generation = self.slots.get(at).map_or(0, |slot| slot.generation);
-        let (wanted, budget) = (wanted.clone(), Budget::new(restart));
-        let new = Slot { wanted, command, budget, generation, used: true };
-        match self.slots.get_mut(at) {
-            Some(slot) => *slot = new,
-            None if at < MAX_SLOTS => self.slots.push(new),
-            None => return None,
-        }
-        u8::try_from(at).ok()
+        let live: BTreeSet<u8> = self.live.iter().map(|child| child.id.index).collect();
+        self.slots.add(wanted, command, restart, &live)
     }
 
     /// Only these slots are needed any more: the children of the others are ended.
     pub fn keep_only(&mut self, needed: &BTreeSet<u8>, now: Instant) {
-        let all = self.slots.iter_mut().zip(0..=u8::MAX);
-        for (slot, _) in all.filter(|(_, index)| !needed.contains(index)) {
-            slot.used = false;
-        }
+        self.slots.keep_only(needed);
         self.planned.retain(|plan| needed.contains(&plan.index));
         for child in self.live.iter_mut().filter(|child| !needed.contains(&child.id.index)) {
             child.stop(now + ASK_AFTER, now + FORCE_AFTER, false);
@@ -164,49 +130,6 @@ impl Children {
                 self.planned.push(Plan { index, era: None, at: now });
             }
         }
-    }
-
-    /// A worker wants a child; `seen` is the last start that it knew of. Without effect when there will be one. `true`
-    /// when another worker has it.
-    pub fn want(&mut self, index: u8, wanted: Era, seen: u32, by: WorkerId, now: Instant) -> bool {
-        let suits = |era: Option<Era>| era.is_none_or(|era| era == wanted);
-        let elsewhere = |c: &&mut Child| {
-            c.id.index == index && !c.is_stopping() && suits(c.era) && (c.holder != Some(by) || c.asked_back)
-        };
-        if let Some(child) = self.live.iter_mut().find(elsewhere) {
-            child.want(by);
-            if child.holder.is_none() {
-                // Nobody has it, so it can still become what is wanted.
-                child.era = Some(wanted);
-            }
-            return child.holder.is_some();
-        }
-        let children = self.live.iter_mut().filter(|c| c.id.index == index && c.comes_again());
-        let children = children.map(|c| {
-            // What the worker has given up it does not have.
-            let given = (c.holder == Some(by) && !c.is_stopping()).then_some(c.id.generation);
-            (&mut c.era, given)
-        });
-        let plans = self.planned.iter_mut().filter(|p| p.index == index).map(|p| (&mut p.era, None));
-        let mut taken_by = None;
-        for (era, given) in children.chain(plans) {
-            match (*era, given) {
-                (Some(era), _) if era == wanted => return false,
-                (Some(_), _) => {}
-                (None, Some(generation)) if generation <= seen => taken_by = Some(era),
-                // The wish crossed it on the way: the worker takes it, and asks again for what it still lacks.
-                (None, Some(_)) => return false,
-                (None, None) => {
-                    *era = Some(wanted);
-                    return false;
-                }
-            }
-        }
-        if let Some(era) = taken_by {
-            *era = Some(other(wanted));
-        }
-        self.planned.push(Plan { index, era: Some(wanted), at: now });
-        false
     }
 
     /// A worker has given up a child that it had.
@@ -266,7 +189,7 @@ impl Children {
         for Plan { index, era, .. } in due {
             if let Err(e) = self.start(index, era, now) {
                 self.start_error(index, e).log(&self.log);
-                let generation = self.slots.get(usize::from(index)).map_or(0, |slot| slot.generation);
+                let generation = self.slots.get(index).map_or(0, |slot| slot.generation);
                 self.again(Id { index, generation }, era, now, gone);
             }
         }
@@ -325,7 +248,7 @@ impl Children {
 
     /// Plans the next start and lets the workers know.
     fn again(&mut self, id: Id, era: Option<Era>, now: Instant, gone: &mut Vec<Gone>) {
-        let Some(slot) = self.slots.get_mut(usize::from(id.index)).filter(|slot| slot.used) else { return };
+        let Some(slot) = self.slots.get_mut(id.index).filter(|slot| slot.used) else { return };
         let pause = slot.budget.next(now);
         if pause.spent {
             let mut fields = self.describe(id);
@@ -338,8 +261,7 @@ impl Children {
 
     /// Starts launch. The child is announced when launch has become the server.
     fn start(&mut self, index: u8, era: Option<Era>, now: Instant) -> io::Result<Id> {
-        let at = usize::from(index);
-        let slot = self.slots.get_mut(at).ok_or(io::ErrorKind::NotFound)?;
+        let slot = self.slots.get_mut(index).ok_or(io::ErrorKind::NotFound)?;
         slot.generation = slot.generation.saturating_add(1);
         let id = Id { index, generation: slot.generation };
         let launched = self.images.launch(&slot.command, self.require)?;
@@ -369,12 +291,12 @@ impl Children {
     }
 
     fn describe(&self, id: Id) -> Vec<(&'static str, Value<'static>)> {
-        let channel = self.slots.get(usize::from(id.index)).map(|slot| slot.command.channel.to_string());
+        let channel = self.slots.get(id.index).map(|slot| slot.command.channel.to_string());
         vec![("channel", channel.unwrap_or_default().into()), ("generation", id.generation.into())]
     }
 
     fn start_error(&self, index: u8, error: io::Error) -> StartError {
-        let command = self.slots.get(usize::from(index)).map(|slot| &slot.command);
+        let command = self.slots.get(index).map(|slot| &slot.command);
         let channel = command.map(|c| c.channel.to_string()).unwrap_or_default();
         let program = command.and_then(|c| c.argv.first()).cloned().unwrap_or_default();
         StartError { channel, program, error }
@@ -397,18 +319,5 @@ impl StartError {
             ("error", self.error.to_string().into()),
         ];
         log.error("mcpclient", "mcp command cannot be started", &fields);
-    }
-}
-
-/// Whether a command starts the same server. What is only said about it does not count.
-fn is_same(one: &Command, other: &Command) -> bool {
-    let parts = |c: &Command| (c.channel.clone(), c.argv.clone(), c.cwd.clone(), c.env.clone(), c.profile.clone());
-    parts(one) == parts(other)
-}
-
-const fn other(era: Era) -> Era {
-    match era {
-        Era::Session => Era::Stateless,
-        Era::Stateless => Era::Session,
     }
 }

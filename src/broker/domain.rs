@@ -93,7 +93,8 @@ impl Domain {
         // They are replaced by whoever configures the network, and what is not there grants nothing, now as then.
         let excused = RESOLVER_FILES.iter().any(|file| path == Path::new(file)) || stamp(path).is_none();
         let within = |granted: &PathBuf| {
-            path.starts_with(granted) && self.stamps.get(granted).is_some_and(|then| stamp(granted) == Some(*then))
+            path.starts_with(granted)
+                && self.stamps.get(granted).is_some_and(|then| stamp(granted) == Some(*then))
         };
         excused || sets.iter().any(|set| set.iter().any(within))
     }

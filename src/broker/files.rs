@@ -39,7 +39,8 @@ impl Files {
     }
 
     fn new(paths: &BTreeSet<PathBuf>, every: Option<Duration>, now: Instant) -> Self {
-        let seen = paths.iter().map(|path| Seen { path: path.clone(), state: state(path), digest: digest(path) });
+        let seen =
+            paths.iter().map(|path| Seen { path: path.clone(), state: state(path), digest: digest(path) });
         Self { seen: seen.collect(), every, next: every.map(|every| now + every) }
     }
 

@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use super::child::how_ended;
 use super::service::Broker;
-use super::supervise::{self, Worker, WorkerId};
+use super::handing::WorkerId;
+use super::supervise::{self, Worker};
 use crate::config::confinement::OnViolation;
 use crate::config::types;
 use crate::exit::Exit;

@@ -35,6 +35,7 @@ pub mod children;
 pub mod domain;
 mod files;
 mod handing;
+mod hearing;
 mod lives;
 pub mod notify;
 pub mod permit;
@@ -43,6 +44,7 @@ mod reload;
 mod resolver;
 pub mod scratch;
 mod service;
+mod slots;
 pub mod source;
 pub mod spawn;
 mod strays;
@@ -100,7 +102,8 @@ pub fn run(
         Ok(sealed) => {
             log.info("confinement", "broker confined", &facts(&sealed));
             let renewal = Renewal { source, domain, scratch };
-            Broker::new(&sealed, config, instance_id, renewal, (Images::default(), signals, notify), log).serve()
+            Broker::new(&sealed, config, instance_id, renewal, (Images::default(), signals, notify), log)
+                .serve()
         }
         Err(e) => {
             remove(scratch.as_ref(), &log);

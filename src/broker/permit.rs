@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD,
-    Verdict,
+    Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN,
+    MAX_UNREAD, Verdict,
 };
 
 /// Most permitted calls that have not ended.

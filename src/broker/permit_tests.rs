@@ -193,3 +193,40 @@ fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     let left: Vec<String> = w.permit.into_held().iter().map(|h| h.request_id().to_owned()).collect();
     assert_eq!(left, ["b"], "the next worker answers for it");
 }
+
+#[test]
+fn only_what_was_given_is_given_back_and_little_is_said_of_it() {
+    let mut w = Worker::serving();
+    let returned = |generation, carried: &Carried| FromWorker::Returned {
+        index: 0,
+        generation,
+        era: None,
+        carried: carried.clone(),
+    };
+    let fitting =
+        Carried { retired: vec![1; MAX_RETIRED], unread: vec![0; MAX_UNREAD], ..Carried::default() };
+    assert_eq!(w.says(returned(1, &fitting)), Err(Breach::UnknownChild(0, 1)));
+    // A child of the other era that is older may come later.
+    w.permit.give(0, 3);
+    w.permit.give(0, 2);
+    for generation in [2, 3] {
+        assert!(matches!(w.says(returned(generation, &fitting)), Ok(Step::Returned { .. })));
+    }
+    let retired = Carried { retired: vec![1; MAX_RETIRED + 1], ..Carried::default() };
+    let unread = Carried { unread: vec![0; MAX_UNREAD + 1], ..Carried::default() };
+    for long in [retired, unread] {
+        assert_eq!(w.says(returned(2, &long)), Err(Breach::LongCarried));
+    }
+}
+
+#[test]
+fn calls_can_be_inherited_while_others_are_in_progress() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "own"))).unwrap();
+    let first = w.permit.inherit(ask(9, "a"), w.now);
+    let second = w.permit.inherit(ask(9, "b"), w.now);
+    assert_eq!((first.call, second.call), (u64::MAX, u64::MAX - 1));
+    assert_eq!(w.permit.held().len(), 3);
+    assert_eq!(w.says(FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }), Ok(Step::Nothing));
+    assert_eq!(w.permit.inherit(ask(9, "c"), w.now).call, u64::MAX - 2);
+}

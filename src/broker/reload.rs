@@ -14,7 +14,7 @@ use super::report;
 use super::scratch::Scratch;
 use super::service::Broker;
 use super::source::Source;
-use super::supervise::WorkerId;
+use super::handing::WorkerId;
 use crate::config::types::{Command, Config, Restart};
 
 /// Most workers at a time: one serves, one gets ready, two finish. A further reload waits.

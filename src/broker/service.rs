@@ -17,14 +17,14 @@ use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Gone};
 use super::files::Files;
-use super::handing::User;
 use super::notify::Notify;
-use super::permit::{Held, Step};
+use super::permit::Held;
 use super::reload::{Incoming, Renewal};
 use super::resolver::Resolver;
 use super::spawn::Images;
 use super::strays;
-use super::supervise::{About, Worker, WorkerId};
+use super::handing::WorkerId;
+use super::supervise::Worker;
 use super::window::Window;
 
 /// What a ready descriptor means.
@@ -201,36 +201,6 @@ impl Broker {
         self.let_go(now);
     }
 
-    fn send(&mut self, now: Instant) {
-        let serving = self.workers.iter().filter(|worker| worker.serves());
-        let users: Vec<User> = serving
-            .map(|worker| User {
-                id: worker.id,
-                slots: worker.slots().to_vec(),
-                is_current: Some(worker.id) == self.current,
-            })
-            .collect();
-        for (to, id, about) in self.children.hand_out(&users) {
-            self.tell(to, id, about);
-        }
-        if users.iter().any(|user| user.is_current) {
-            for Gone(id, retry_in) in std::mem::take(&mut self.gone) {
-                for user in &users {
-                    self.tell(user.id, id, About::Gone(retry_in));
-                }
-            }
-        }
-        for worker in &mut self.workers {
-            worker.flush(now);
-        }
-    }
-
-    fn tell(&mut self, to: WorkerId, id: Id, about: About) {
-        if let Some(worker) = self.workers.iter_mut().find(|worker| worker.id == to) {
-            worker.tell(id, about, &self.log);
-        }
-    }
-
     fn wait(&self) -> io::Result<Vec<(Token, Ready)>> {
         let mut tokens = vec![Token::Signal];
         let mut interests = vec![Interest::read(self.signals.as_fd())];
@@ -292,60 +262,6 @@ impl Broker {
         Ok(None)
     }
 
-    /// `false`: nothing more is there.
-    fn listen(&mut self, id: WorkerId, now: Instant) -> bool {
-        let Some(worker) = self.workers.iter_mut().find(|worker| worker.id == id) else { return false };
-        let mut steps = Vec::new();
-        let more = worker.listen(&mut self.window, now, &self.log, &mut steps);
-        for step in steps {
-            self.follow(id, step, now);
-        }
-        more
-    }
-
-    /// Does what a step of a worker asks for.
-    fn follow(&mut self, by: WorkerId, step: Step, now: Instant) {
-        let slot = |workers: &[Worker], index| workers.iter().find(|w| w.id == by).and_then(|w| w.slot(index));
-        match step {
-            Step::Nothing | Step::Verdict { .. } => {}
-            Step::Ready { landlock, filters } => {
-                let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
-                self.log.info("confinement", "worker confined", &fields);
-            }
-            // One that only finishes does not tell how things are.
-            Step::PollOk if self.current == Some(by) => self.notify.polling(),
-            Step::PollFailing(reason) if self.current == Some(by) => self.notify.status(&reason),
-            Step::PollOk | Step::PollFailing(_) => {}
-            Step::Spawn { index, era, seen } => {
-                if let Some(slot) = slot(&self.workers, index)
-                    && self.children.want(slot, era, seen, by, now)
-                {
-                    let within = self.config.stop.drain_timeout;
-                    self.tell(by, Id { index: slot, generation: seen }, About::Elsewhere(within));
-                }
-            }
-            Step::ChildLost { index, generation } => {
-                if let Some(index) = slot(&self.workers, index) {
-                    self.children.lost(Id { index, generation }, by, now);
-                }
-            }
-            Step::Returned { index, generation, era, carried } => {
-                if let Some(index) = slot(&self.workers, index) {
-                    self.children.returned(Id { index, generation }, by, era, carried);
-                }
-            }
-            Step::Drained { unfinished } => {
-                if unfinished > 0 {
-                    let fields = [("unfinished", unfinished.into())];
-                    self.log.warn("broker", "calls were given up at the end of drain_timeout", &fields);
-                }
-                if self.stopping.is_some() && self.workers.iter().all(Worker::is_drained) {
-                    self.children.stop_all(now);
-                }
-            }
-        }
-    }
-
     /// The first stop signal: what is accepted is finished.
     fn stop(&mut self, now: Instant) {
         self.log.info("broker", "stopping", &[]);
@@ -399,4 +315,4 @@ impl Broker {
 
 #[cfg(test)]
 #[path = "service_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
-fn config(part: &str, commands: Vec<Command>) -> Config {
+pub fn config(part: &str, commands: Vec<Command>) -> Config {
     let bindings = (0_u8..).zip(&commands).map(|(index, command)| Binding {
         channel: command.channel.clone(),
         stateless: false,
@@ -84,8 +84,14 @@ impl House {
         let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), path.to_str().unwrap().to_string())]);
         let notify = Notify::new(&env, Instant::now());
         let config = config(part, commands);
-        let broker =
-            Broker::new(&Sealed::of_a_test(), config, "0".repeat(32), renewal(), (images(), signals, notify), log);
+        let broker = Broker::new(
+            &Sealed::of_a_test(),
+            config,
+            "0".repeat(32),
+            renewal(),
+            (images(), signals, notify),
+            log,
+        );
         Self { broker, lines, _manager: (dir, manager) }
     }
 
@@ -447,7 +453,10 @@ fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
     let mut house = House::new("echo", vec![shell("exec cat"), missing]);
     assert_eq!(house.broker.begin(Instant::now()), Err(Exit::Unavailable));
     let line = house.log().into_iter().find(|l| l.contains("mcp command cannot be started")).unwrap();
-    assert!(line.contains("/nonexistent/server") && line.contains("starting the program: No such file"), "{line}");
+    assert!(
+        line.contains("/nonexistent/server") && line.contains("starting the program: No such file"),
+        "{line}"
+    );
     let cwd = Command { cwd: "/nonexistent".into(), ..shell("") };
     let mut house = House::new("echo", vec![cwd]);
     assert_eq!(house.broker.begin(Instant::now()), Err(Exit::Unavailable));

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::child::{Id, Pipes};
+use super::child::Id;
+use super::handing::{About, WorkerId};
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
 use super::spawn::{Images, Process};
@@ -14,7 +15,7 @@ use super::window::Window;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
-use crate::ipc::msg::{Carried, Era, FromWorker, ToWorker};
+use crate::ipc::msg::{FromWorker, ToWorker};
 use crate::log::Log;
 use crate::sys::memfd;
 use crate::sys::process::Kill;
@@ -29,10 +30,6 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 const MAX_QUEUED: usize = 3 * MAX_HELD;
 /// Frames taken from the worker in one turn of the loop.
 const MAX_FRAMES: usize = 16;
-
-/// Names one worker among all of a service's life; process numbers come again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct WorkerId(pub u64);
 
 /// How far a worker has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,21 +327,6 @@ impl Worker {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
         self.kill();
     }
-}
-
-/// What a worker is told about a child.
-#[derive(Debug)]
-pub enum About {
-    /// It may use it from now on.
-    Given(Option<Era>, Option<Carried>, Pipes),
-    /// It ended or could not be started; the next one comes after this time.
-    Gone(Duration),
-    /// It is to be given back.
-    Return,
-    /// It need not be given back.
-    Keep,
-    /// Another worker has it and gives it back within this time.
-    Elsewhere(Duration),
 }
 
 fn ms(time: Duration) -> u64 {

@@ -6,10 +6,10 @@ use super::domain::Domain;
 use super::reload::Renewal;
 use super::source::Source;
 use super::spawn::Images;
-use crate::config::{Accounts, Flags, Host};
-use crate::confine::landlock::Grants;
 use crate::config::confinement::Profile;
 use crate::config::types::{Channel, Command};
+use crate::config::{Accounts, Flags, Host};
+use crate::confine::landlock::Grants;
 
 /// This binary in the roles of ours.
 pub fn images() -> Images {

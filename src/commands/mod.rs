@@ -81,8 +81,8 @@ fn read_again(flags: &Flags, host: Host<'_>) -> Result<Config, Vec<String>> {
 
 /// The configuration; else its problems, the count last, and the exit code. Everybody who has a say in it has said it.
 fn read(flags: &Flags, host: Host<'_>) -> Result<Config, (Vec<String>, Exit)> {
-    let config = config::load(flags, host)
-        .map_err(|problems| (report(&problems), config::exit_for(&problems)))?;
+    let config =
+        config::load(flags, host).map_err(|problems| (report(&problems), config::exit_for(&problems)))?;
     // Whether certificates can be trust anchors is not for `config` to say; the worker must not be the first to find
     // out, for it would be started again and again.
     if let Err(e) = tls::client_config(config.worker.ca_pem.as_deref()) {

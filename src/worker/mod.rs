@@ -260,16 +260,18 @@ impl House {
         match message {
             ToWorker::Verdict { call, verdict } => self.dispatch.verdict(call, verdict),
             ToWorker::Orphan(ask) => self.dispatch.orphan(ask),
-            ToWorker::Child { index, era, generation, carried } => match (fds.next(), fds.next(), self.stdio(index)) {
-                (Some(stdin), Some(stdout), Some(stdio)) => {
-                    stdio.attach(ChildPipes { stdin, stdout, era, generation, carried });
+            ToWorker::Child { index, era, generation, carried } => {
+                match (fds.next(), fds.next(), self.stdio(index)) {
+                    (Some(stdin), Some(stdout), Some(stdio)) => {
+                        stdio.attach(ChildPipes { stdin, stdout, era, generation, carried });
+                    }
+                    _ => self.log.error(
+                        "mcpclient",
+                        "a child without pipes or binding",
+                        &[("index", index.into())],
+                    ),
                 }
-                _ => self.log.error(
-                    "mcpclient",
-                    "a child without pipes or binding",
-                    &[("index", index.into())],
-                ),
-            },
+            }
             ToWorker::ChildGone { index, generation, retry_in_ms } => {
                 if let Some(stdio) = self.stdio(index) {
                     stdio.gone(generation, Duration::from_millis(retry_in_ms));

@@ -55,7 +55,9 @@ pub fn secrets(s: &mut Sources<'_>, identity: Option<Identity>) {
             continue;
         };
         s.refuse(
-            Problem::new(&file.place, why).hint("chown it to the agent's user and chmod 0400 it").unreadable(),
+            Problem::new(&file.place, why)
+                .hint("chown it to the agent's user and chmod 0400 it")
+                .unreadable(),
         );
     }
 }

@@ -20,9 +20,7 @@ pub(super) struct Guard(pub(super) Handshake);
 impl Guard {
     /// Whether the request may go to the child.
     pub(super) fn admits(self, request: &Message) -> bool {
-        self.is_open()
-            || request.era() == Era::Stateless
-            || matches!(request.method(), "initialize" | "ping")
+        self.is_open() || request.era() == Era::Stateless || matches!(request.method(), "initialize" | "ping")
     }
 
     /// An `initialize` succeeded.

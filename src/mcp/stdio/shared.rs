@@ -66,9 +66,9 @@ impl Shared {
     fn hand_back(&self, child: &Arc<Child>, carried: Carried) {
         let (index, generation) = (self.settings.index, child.generation);
         let mut children = self.lock();
-        let event = children.handed(child).and_then(|era| {
-            children.at_end(StdioEvent::Returned { index, generation, era, carried })
-        });
+        let event = children
+            .handed(child)
+            .and_then(|era| children.at_end(StdioEvent::Returned { index, generation, era, carried }));
         drop(children);
         if let Some(event) = event {
             self.tell(event);

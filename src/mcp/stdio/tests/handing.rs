@@ -23,7 +23,7 @@ async fn returned(rig: &mut Rig) -> (Option<Era>, Carried) {
 
 #[tokio::test]
 async fn a_child_is_given_back_when_what_was_written_is_answered_and_the_next_worker_goes_on() {
-    let (mut old, mut new) = (rig(|_| {}), rig(|_| {}));
+    let (mut old, new) = (rig(|_| {}), rig(|_| {}));
     let (mut server, mut kept) = ready(&mut old).await;
     let abandoned = old.call_until("m", "1", "{}", Some(Duration::from_millis(80)));
     let late = server.read().await;
