@@ -9,9 +9,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use super::handing::WorkerId;
 use super::relay::{Bounds, Relay};
 use super::spawn::{Launched, Process};
-use super::handing::WorkerId;
 use crate::ipc::msg::{Carried, Era};
 use crate::ipc::order::MAX_REPORT;
 use crate::log::{Log, Value};

@@ -11,9 +11,9 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::child::{Child, Id, Part, how_ended};
+use super::handing::WorkerId;
 use super::slots::Slots;
 use super::spawn::Images;
-use super::handing::WorkerId;
 use crate::config::types::{Command, Restart};
 use crate::ipc::msg::Era;
 use crate::log::{Log, Value};

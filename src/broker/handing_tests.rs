@@ -27,7 +27,9 @@ impl House {
         let said = |(to, id, about): (WorkerId, Id, About)| {
             assert_eq!(id, SERVER);
             match about {
-                About::Given(era, carried, _) => format!("{to:?} given {era:?} {}", carried.map_or(0, |c| c.last)),
+                About::Given(era, carried, _) => {
+                    format!("{to:?} given {era:?} {}", carried.map_or(0, |c| c.last))
+                }
                 other => format!("{to:?} {other:?}"),
             }
         };

@@ -7,8 +7,8 @@ use std::process::ExitStatus;
 use std::time::Instant;
 
 use super::child::how_ended;
-use super::service::Broker;
 use super::handing::WorkerId;
+use super::service::Broker;
 use super::supervise::{self, Worker};
 use crate::config::confinement::OnViolation;
 use crate::config::types;

@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use super::domain::Domain;
 use super::files::Files;
+use super::handing::WorkerId;
 use super::report;
 use super::scratch::Scratch;
 use super::service::Broker;
 use super::source::Source;
-use super::handing::WorkerId;
 use crate::config::types::{Command, Config, Restart};
 
 /// Most workers at a time: one serves, one gets ready, two finish. A further reload waits.

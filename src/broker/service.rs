@@ -17,13 +17,13 @@ use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Gone};
 use super::files::Files;
+use super::handing::WorkerId;
 use super::notify::Notify;
 use super::permit::Held;
 use super::reload::{Incoming, Renewal};
 use super::resolver::Resolver;
 use super::spawn::Images;
 use super::strays;
-use super::handing::WorkerId;
 use super::supervise::Worker;
 use super::window::Window;
 

@@ -15,12 +15,13 @@ fn a_command_has_its_slot_for_as_long_as_it_is_unchanged_and_needed() {
     let mut same = shell("b");
     same.withheld.push(Withheld { level: Level::Info, sentence: "something else is said".into() });
     assert_eq!((slots.find(&same), slots.find(&shell("c"))), (Some(1), None));
-    for change in [
-        (|c| c.env.insert("X".into(), "1".into()).map(drop).unwrap_or_default()) as fn(&mut Command),
+    let changes: [fn(&mut Command); 4] = [
+        |c| c.env.extend([("X".into(), "1".into())]),
         |c| c.argv.push("more".into()),
         |c| c.cwd = "/usr".into(),
         |c| c.profile.unix_sockets = true,
-    ] {
+    ];
+    for change in changes {
         let mut changed = shell("b");
         change(&mut changed);
         assert_eq!(slots.find(&changed), None);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Accounts, Flags, Host, load};
 
+mod again;
 mod child;
 mod control;
 mod grants;
