@@ -28,6 +28,11 @@ impl Budget {
         Self { rule: rule.clone(), starts: VecDeque::new() }
     }
 
+    /// Another rule from now on; what was counted stays.
+    pub fn set(&mut self, rule: &Restart) {
+        self.rule = rule.clone();
+    }
+
     /// The pause before the next start. Within the budget it doubles from start to start; beyond it, it is the
     /// longest one, without end: nothing that dies ends the service.
     pub fn next(&mut self, now: Instant) -> Pause {

@@ -1,4 +1,7 @@
-//! One stdio MCP server: its pipes until the worker has them, its stderr, and the sequence that stops it. Broker only.
+//! One stdio MCP server: its pipes, which worker uses them, its stderr, and the sequence that stops it. Broker only.
+//!
+//! The broker keeps its own ends of the pipes, to hand them from worker to worker. It never reads or writes them; they
+//! are closed when the server is to end.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -6,9 +9,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use super::handing::WorkerId;
 use super::relay::{Bounds, Relay};
 use super::spawn::{Launched, Process};
-use crate::ipc::msg::Era;
+use crate::ipc::msg::{Carried, Era};
 use crate::ipc::order::MAX_REPORT;
 use crate::log::{Log, Value};
 use crate::sys::process::Kill;
@@ -50,10 +54,10 @@ pub struct Pipes {
 #[derive(Debug)]
 enum Phase {
     /// Launch has not reported yet.
-    Launching { status: OwnedFd, pipes: Pipes, until: Instant },
-    /// The server runs, and the worker has its pipes.
+    Launching { status: OwnedFd, until: Instant },
+    /// The server runs.
     Running,
-    /// It will never be announced; its end is waited for.
+    /// It never became the server; its end is waited for.
     Void,
 }
 
@@ -77,6 +81,15 @@ pub struct Child {
     pub process: Process,
     /// Its stderr.
     pub stderr: Relay,
+    /// What the last worker knew of it.
+    pub carried: Option<Carried>,
+    /// Who uses it.
+    pub holder: Option<WorkerId>,
+    /// Who needs it, in the order of asking.
+    pub wanted_by: Vec<WorkerId>,
+    /// The holder was told to give it back.
+    pub asked_back: bool,
+    pipes: Option<Pipes>,
     phase: Phase,
     life: Life,
 }
@@ -91,7 +104,12 @@ impl Child {
             era,
             process: launched.process,
             stderr: Relay::new(launched.stderr, format!("mcp {channel}"), Bounds::CHILD, now),
-            phase: Phase::Launching { status: launched.status, pipes, until: now + START_LIMIT },
+            carried: None,
+            holder: None,
+            wanted_by: Vec::new(),
+            asked_back: false,
+            pipes: Some(pipes),
+            phase: Phase::Launching { status: launched.status, until: now + START_LIMIT },
             life: Life::Wanted,
         }
     }
@@ -115,16 +133,15 @@ impl Child {
         }
     }
 
-    /// Reads what launch reports. The pipes, once, when it has become the server; `None` when it has not reported, or
-    /// had before.
+    /// Reads what launch reports: `true` once, when it has become the server.
     ///
     /// # Errors
     /// Why it could not become the server. It ends by itself.
-    pub fn settle(&mut self) -> io::Result<Option<Pipes>> {
-        let Phase::Launching { status, .. } = &self.phase else { return Ok(None) };
+    pub fn settle(&mut self) -> io::Result<bool> {
+        let Phase::Launching { status, .. } = &self.phase else { return Ok(false) };
         let mut report = [0; MAX_REPORT];
         let result = match message::recv(status, &mut report) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Ok(end) if end.len == 0 => Ok(()),
             Ok(said) => Err(io::Error::other(
                 String::from_utf8_lossy(report.get(..said.len).unwrap_or_default()).into_owned(),
@@ -132,17 +149,43 @@ impl Child {
             // An order that was never read: launch died before.
             Err(e) => Err(e),
         };
-        let next = if result.is_ok() { Phase::Running } else { Phase::Void };
-        match (std::mem::replace(&mut self.phase, next), result) {
-            (Phase::Launching { pipes, .. }, Ok(())) => Ok(Some(pipes)),
-            (_, result) => result.map(|()| None),
+        self.phase = if result.is_ok() { Phase::Running } else { Phase::Void };
+        if result.is_err() {
+            self.pipes = None;
         }
+        result.map(|()| true)
     }
 
-    /// Whether the worker has or had its pipes.
+    /// Whether launch has not reported yet.
     #[must_use]
-    pub fn was_announced(&self) -> bool {
-        matches!(self.phase, Phase::Running)
+    pub fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Launching { .. })
+    }
+
+    /// Whether launch has become the server, and it is not being stopped.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        matches!(self.phase, Phase::Running) && !self.is_stopping()
+    }
+
+    /// Gives it to a worker.
+    ///
+    /// # Errors
+    /// When no descriptor is left.
+    pub fn give(&mut self, to: WorkerId) -> io::Result<Option<Pipes>> {
+        let Some(Pipes { stdin, stdout }) = &self.pipes else { return Ok(None) };
+        let pipes = Pipes { stdin: stdin.try_clone()?, stdout: stdout.try_clone()? };
+        self.holder = Some(to);
+        self.asked_back = false;
+        self.wanted_by.retain(|wants| *wants != to);
+        Ok(Some(pipes))
+    }
+
+    /// A worker needs it.
+    pub fn want(&mut self, by: WorkerId) {
+        if !self.wanted_by.contains(&by) {
+            self.wanted_by.push(by);
+        }
     }
 
     /// Whether it is being stopped.
@@ -163,9 +206,10 @@ impl Child {
     /// Begins the stop sequence, or makes one that has begun no slower, and final when `again` is not wanted any more.
     pub fn stop(&mut self, ask: Instant, force: Instant, again: bool) {
         if let Phase::Launching { .. } = self.phase {
-            // Pipes that nobody will get: their closing is the first request to end.
             self.phase = Phase::Void;
         }
+        // Their closing is the first request to end.
+        self.pipes = None;
         self.life = match self.life {
             Life::Wanted => Life::Stopping { ask: Some(ask), force, again },
             Life::Stopping { ask: planned, force: forced, again: before } => Life::Stopping {

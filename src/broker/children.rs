@@ -1,15 +1,18 @@
-//! The stdio MCP servers: started, announced to the worker, started again, stopped. Broker only.
+//! The stdio MCP servers: started, started again, stopped. Broker only.
 //!
-//! For each command there are at most two *slots*, one for each MCP era; a slot is a child, or the plan to start one.
-//! The child started in advance belongs to no era until the worker asks for another one: then it must have taken the
-//! other era. Bytes of the MCP protocol never pass through here: the worker gets the pipes.
+//! A *slot* is a command for as long as some worker's configuration has it, unchanged; workers number their commands
+//! differently, slots stay. Each slot has at most two children, one for each MCP era, or plans to start them. The
+//! child started in advance belongs to no era until a worker asks for another one: then it must have taken the other
+//! era. Which worker uses a child is decided in `handing`. Bytes of the MCP protocol never pass through here.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::budget::Budget;
-use super::child::{Child, Id, Part, Pipes, how_ended};
+use super::child::{Child, Id, Part, how_ended};
+use super::handing::WorkerId;
+use super::slots::Slots;
 use super::spawn::Images;
 use crate::config::types::{Command, Restart};
 use crate::ipc::msg::Era;
@@ -23,14 +26,9 @@ const ASK_AFTER_AT_STOP: Duration = Duration::from_millis(500);
 /// From the end of its stdin to SIGKILL.
 const FORCE_AFTER: Duration = Duration::from_secs(5);
 
-/// What the worker is to be told.
+/// For the workers: a child ended or could not be started, and the next one comes after this time.
 #[derive(Debug)]
-pub enum Notice {
-    /// A child runs.
-    Started(Id, Option<Era>, Pipes),
-    /// A child ended or could not be started; the next one comes after this time.
-    Gone(Id, Duration),
-}
+pub struct Gone(pub Id, pub Duration);
 
 /// A child cannot be started.
 #[derive(Debug)]
@@ -44,10 +42,10 @@ pub struct StartError {
 }
 
 #[derive(Debug)]
-struct Plan {
-    index: u8,
-    era: Option<Era>,
-    at: Instant,
+pub(super) struct Plan {
+    pub(super) index: u8,
+    pub(super) era: Option<Era>,
+    pub(super) at: Instant,
 }
 
 /// All children of all commands.
@@ -55,43 +53,78 @@ struct Plan {
 pub struct Children {
     images: Images,
     require: u8,
-    commands: Vec<Command>,
-    budgets: Vec<Budget>,
-    generations: Vec<u32>,
-    live: Vec<Child>,
-    planned: Vec<Plan>,
-    log: Log,
+    slots: Slots,
+    pub(super) live: Vec<Child>,
+    pub(super) planned: Vec<Plan>,
+    pub(super) log: Log,
 }
 
 impl Children {
-    /// None yet. Commands are counted in one byte; the configuration sees to that.
+    /// None yet.
     #[must_use]
-    pub fn new(images: Images, require: u8, commands: Vec<Command>, restart: &Restart, log: Log) -> Self {
-        let budgets = commands.iter().map(|_| Budget::new(restart)).collect();
-        let generations = vec![0; commands.len()];
-        Self { images, require, commands, budgets, generations, live: Vec::new(), planned: Vec::new(), log }
+    pub fn new(images: Images, require: u8, log: Log) -> Self {
+        Self { images, require, slots: Slots::default(), live: Vec::new(), planned: Vec::new(), log }
+    }
+
+    /// The slot of a command that is in use, unchanged.
+    #[must_use]
+    pub fn slot_of(&self, wanted: &Command) -> Option<u8> {
+        self.slots.find(wanted)
+    }
+
+    /// A slot for a new command, which is started as `command`. `None` when all are taken.
+    pub fn add(&mut self, wanted: &Command, command: Command, restart: &Restart) -> Option<u8> {
+        let live: BTreeSet<u8> = self.live.iter().map(|child| child.id.index).collect();
+        self.slots.add(wanted, command, restart, &live)
+    }
+
+    /// Only these slots are needed any more: the children of the others are ended.
+    pub fn keep_only(&mut self, needed: &BTreeSet<u8>, now: Instant) {
+        self.slots.keep_only(needed);
+        self.planned.retain(|plan| needed.contains(&plan.index));
+        for child in self.live.iter_mut().filter(|child| !needed.contains(&child.id.index)) {
+            child.stop(now + ASK_AFTER, now + FORCE_AFTER, false);
+        }
     }
 
     /// Starts one child of each command and waits until all of them run.
     ///
     /// # Errors
     /// When one cannot be started: better no service than one that lacks a server from the start.
-    pub fn begin(&mut self, now: Instant) -> Result<Vec<Notice>, StartError> {
-        let mut notices = Vec::new();
-        for index in self.indices() {
+    pub fn begin(&mut self, slots: &[u8], now: Instant) -> Result<(), StartError> {
+        for index in slots.iter().copied() {
             let id = self.start(index, None, now).map_err(|e| self.start_error(index, e))?;
             let Some(at) = self.find(id) else { continue };
             if let Some(child) = self.live.get(at) {
                 child.wait();
             }
-            self.settle(at, &mut notices).map_err(|e| self.start_error(index, e))?;
+            self.settle(at).map_err(|e| self.start_error(index, e))?;
         }
-        Ok(notices)
+        Ok(())
     }
 
-    /// A new worker is there: every command gets a child, as at the start.
-    pub fn renew(&mut self, now: Instant) {
-        for index in self.indices() {
+    /// Starts one child of a command without waiting for it.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn begin_one(&mut self, index: u8, now: Instant) -> Result<(), StartError> {
+        self.start(index, None, now).map(drop).map_err(|e| self.start_error(index, e))
+    }
+
+    /// Whether a child of the slot runs; `None` while that is not known, because one has been started.
+    #[must_use]
+    pub fn runs(&self, index: u8) -> Option<bool> {
+        let mut all = self.live.iter().filter(|c| c.id.index == index);
+        match all.next() {
+            Some(child) if child.serves() => Some(true),
+            Some(child) if child.is_starting() => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Every one of these commands gets a child, as at the start.
+    pub fn renew(&mut self, slots: &[u8], now: Instant) {
+        for index in slots.iter().copied() {
             let served = self.live.iter().any(|c| c.id.index == index && c.comes_again());
             if !served && !self.planned.iter().any(|p| p.index == index) {
                 self.planned.push(Plan { index, era: None, at: now });
@@ -99,58 +132,29 @@ impl Children {
         }
     }
 
-    /// The worker wants a child; `seen` is the last start that it knew of. Without effect when there is one or will
-    /// be.
-    pub fn want(&mut self, index: u8, wanted: Era, seen: u32, now: Instant) {
-        let children = self.live.iter_mut().filter(|c| c.id.index == index && c.comes_again());
-        let children = children.map(|c| {
-            // What the worker has given up it does not have.
-            let given = (c.was_announced() && !c.is_stopping()).then_some(c.id.generation);
-            (&mut c.era, given)
-        });
-        let plans = self.planned.iter_mut().filter(|p| p.index == index).map(|p| (&mut p.era, None));
-        let mut taken_by = None;
-        for (era, given) in children.chain(plans) {
-            match (*era, given) {
-                (Some(era), _) if era == wanted => return,
-                (Some(_), _) => {}
-                (None, Some(generation)) if generation <= seen => taken_by = Some(era),
-                // The wish crossed it on the way: the worker takes it, and asks again for what it still lacks.
-                (None, Some(_)) => return,
-                (None, None) => {
-                    // Nobody has it yet, so it can still become what is wanted.
-                    *era = Some(wanted);
-                    return;
-                }
-            }
-        }
-        if let Some(era) = taken_by {
-            *era = Some(other(wanted));
-        }
-        self.planned.push(Plan { index, era: Some(wanted), at: now });
-    }
-
-    /// The worker has given a child up and closed its pipes.
-    pub fn lost(&mut self, id: Id, now: Instant) {
-        if let Some(child) = self.find(id).and_then(|at| self.live.get_mut(at)) {
+    /// A worker has given up a child that it had.
+    pub fn lost(&mut self, id: Id, by: WorkerId, now: Instant) {
+        let child = self.find(id).and_then(|at| self.live.get_mut(at));
+        if let Some(child) = child.filter(|child| child.holder == Some(by)) {
             child.stop(now + ASK_AFTER, now + FORCE_AFTER, true);
         }
     }
 
-    /// The worker is dead: what the children were doing is lost, and their pipes are closed.
-    pub fn abandon(&mut self, now: Instant) {
-        self.stop(now, now + FORCE_AFTER);
+    /// A worker is dead: what the children that it had were doing is lost.
+    pub fn abandon(&mut self, holder: WorkerId, now: Instant) {
+        for child in &mut self.live {
+            child.wanted_by.retain(|by| *by != holder);
+            if child.holder == Some(holder) {
+                child.stop(now, now + FORCE_AFTER, false);
+            }
+        }
     }
 
-    /// The service stops and the worker has finished.
+    /// The service stops and the workers have finished.
     pub fn stop_all(&mut self, now: Instant) {
-        self.stop(now + ASK_AFTER_AT_STOP, now + FORCE_AFTER);
-    }
-
-    fn stop(&mut self, ask: Instant, force: Instant) {
         self.planned.clear();
         for child in &mut self.live {
-            child.stop(ask, force, false);
+            child.stop(now + ASK_AFTER_AT_STOP, now + FORCE_AFTER, false);
         }
     }
 
@@ -174,7 +178,7 @@ impl Children {
     }
 
     /// Does what is due: starts, SIGTERMs, SIGKILLs.
-    pub fn tick(&mut self, now: Instant, notices: &mut Vec<Notice>) {
+    pub fn tick(&mut self, now: Instant, gone: &mut Vec<Gone>) {
         for child in &mut self.live {
             child.tick(now, &self.log);
         }
@@ -185,8 +189,8 @@ impl Children {
         for Plan { index, era, .. } in due {
             if let Err(e) = self.start(index, era, now) {
                 self.start_error(index, e).log(&self.log);
-                let generation = self.generations.get(usize::from(index)).copied().unwrap_or_default();
-                self.again(Id { index, generation }, era, now, notices);
+                let generation = self.slots.get(index).map_or(0, |slot| slot.generation);
+                self.again(Id { index, generation }, era, now, gone);
             }
         }
     }
@@ -205,11 +209,11 @@ impl Children {
     }
 
     /// One of them is ready.
-    pub fn ready(&mut self, id: Id, part: Part, now: Instant, notices: &mut Vec<Notice>) {
+    pub fn ready(&mut self, id: Id, part: Part, now: Instant, gone: &mut Vec<Gone>) {
         let Some(at) = self.find(id) else { return };
         match part {
             Part::Status => {
-                if let Err(e) = self.settle(at, notices) {
+                if let Err(e) = self.settle(at) {
                     self.start_error(id.index, e).log(&self.log);
                 }
             }
@@ -218,14 +222,14 @@ impl Children {
                     child.stderr.turn(&self.log, now);
                 }
             }
-            Part::Exit => self.ended(at, now, notices),
+            Part::Exit => self.ended(at, now, gone),
         }
     }
 
-    fn ended(&mut self, at: usize, now: Instant, notices: &mut Vec<Notice>) {
+    fn ended(&mut self, at: usize, now: Instant, gone: &mut Vec<Gone>) {
         // It may have ended in the same turn in which launch reported.
         if let Some(id) = self.live.get(at).map(|c| c.id) {
-            self.ready(id, Part::Status, now, notices);
+            self.ready(id, Part::Status, now, gone);
         }
         let Some(status) = self.live.get_mut(at).and_then(|c| c.process.reap()) else { return };
         let mut child = self.live.swap_remove(at);
@@ -238,40 +242,38 @@ impl Children {
             self.log.warn("mcpclient", "mcp child exited", &fields);
         }
         if child.comes_again() {
-            self.again(child.id, child.era, now, notices);
+            self.again(child.id, child.era, now, gone);
         }
     }
 
-    /// Plans the next start and lets the worker know.
-    fn again(&mut self, id: Id, era: Option<Era>, now: Instant, notices: &mut Vec<Notice>) {
-        let Some(budget) = self.budgets.get_mut(usize::from(id.index)) else { return };
-        let pause = budget.next(now);
+    /// Plans the next start and lets the workers know.
+    fn again(&mut self, id: Id, era: Option<Era>, now: Instant, gone: &mut Vec<Gone>) {
+        let Some(slot) = self.slots.get_mut(id.index).filter(|slot| slot.used) else { return };
+        let pause = slot.budget.next(now);
         if pause.spent {
             let mut fields = self.describe(id);
             fields.push(("retry_in_ms", pause.wait.as_millis().into()));
             self.log.error("mcpclient", "mcp child ends again and again; it is started slowly", &fields);
         }
         self.planned.push(Plan { index: id.index, era, at: now + pause.wait });
-        notices.push(Notice::Gone(id, pause.wait));
+        gone.push(Gone(id, pause.wait));
     }
 
     /// Starts launch. The child is announced when launch has become the server.
     fn start(&mut self, index: u8, era: Option<Era>, now: Instant) -> io::Result<Id> {
-        let at = usize::from(index);
-        let (Some(command), Some(generation)) = (self.commands.get(at), self.generations.get_mut(at)) else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        *generation = generation.saturating_add(1);
-        let id = Id { index, generation: *generation };
-        let launched = self.images.launch(command, self.require)?;
-        self.live.push(Child::new(id, era, launched, command.channel.as_str(), now));
+        let slot = self.slots.get_mut(index).ok_or(io::ErrorKind::NotFound)?;
+        slot.generation = slot.generation.saturating_add(1);
+        let id = Id { index, generation: slot.generation };
+        let launched = self.images.launch(&slot.command, self.require)?;
+        self.live.push(Child::new(id, era, launched, slot.command.channel.as_str(), now));
         Ok(id)
     }
 
-    fn settle(&mut self, at: usize, notices: &mut Vec<Notice>) -> io::Result<()> {
+    fn settle(&mut self, at: usize) -> io::Result<()> {
         let Some(child) = self.live.get_mut(at) else { return Ok(()) };
-        let Some(pipes) = child.settle()? else { return Ok(()) };
-        notices.push(Notice::Started(child.id, child.era, pipes));
+        if !child.settle()? {
+            return Ok(());
+        }
         let (id, pid) = (child.id, child.process.pid());
         let mut fields = self.describe(id);
         fields.push(("pid", pid.into()));
@@ -279,11 +281,7 @@ impl Children {
         Ok(())
     }
 
-    fn indices(&self) -> impl Iterator<Item = u8> + use<> {
-        (0..=u8::MAX).take(self.commands.len())
-    }
-
-    fn find(&self, id: Id) -> Option<usize> {
+    pub(super) fn find(&self, id: Id) -> Option<usize> {
         self.live.iter().position(|c| c.id == id)
     }
 
@@ -293,15 +291,22 @@ impl Children {
     }
 
     fn describe(&self, id: Id) -> Vec<(&'static str, Value<'static>)> {
-        let channel = self.commands.get(usize::from(id.index)).map(|c| c.channel.to_string());
+        let channel = self.slots.get(id.index).map(|slot| slot.command.channel.to_string());
         vec![("channel", channel.unwrap_or_default().into()), ("generation", id.generation.into())]
     }
 
     fn start_error(&self, index: u8, error: io::Error) -> StartError {
-        let command = self.commands.get(usize::from(index));
+        let command = self.slots.get(index).map(|slot| &slot.command);
         let channel = command.map(|c| c.channel.to_string()).unwrap_or_default();
         let program = command.and_then(|c| c.argv.first()).cloned().unwrap_or_default();
         StartError { channel, program, error }
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { channel, program, error } = self;
+        write!(f, "the mcp command {program} of channel {channel} cannot be started: {error}")
     }
 }
 
@@ -314,12 +319,5 @@ impl StartError {
             ("error", self.error.to_string().into()),
         ];
         log.error("mcpclient", "mcp command cannot be started", &fields);
-    }
-}
-
-const fn other(era: Era) -> Era {
-    match era {
-        Era::Session => Era::Stateless,
-        Era::Stateless => Era::Session,
     }
 }

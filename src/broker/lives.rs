@@ -1,25 +1,59 @@
-//! How one worker follows another: started, buried, replaced. Broker only.
+//! The lives of workers: started, let go, buried, followed by another. Broker only.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::Instant;
 
 use super::child::how_ended;
+use super::handing::WorkerId;
 use super::service::Broker;
 use super::supervise::{self, Worker};
 use crate::config::confinement::OnViolation;
+use crate::config::types;
 use crate::exit::Exit;
 
 /// The signal of a seccomp filter that kills.
 const SIGSYS: i32 = 31;
 
 impl Broker {
-    pub(super) fn start_worker(&mut self, now: Instant) -> io::Result<()> {
-        let worker = Worker::start(&self.images, &self.config, &self.instance_id, &self.orphans, now)?;
-        self.orphans = Vec::new();
+    /// Starts a worker with a configuration whose commands are in these slots.
+    pub(super) fn launch_worker(
+        &mut self,
+        config: &types::Config,
+        slots: &[u8],
+        now: Instant,
+    ) -> io::Result<WorkerId> {
+        let id = WorkerId(self.last_worker.0.saturating_add(1));
+        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots.to_vec()), now)?;
+        self.last_worker = id;
         self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
-        self.worker = Some(worker);
+        self.workers.push(worker);
+        Ok(id)
+    }
+
+    /// Starts the worker that serves with the configuration in force.
+    pub(super) fn start_worker(&mut self, now: Instant) -> io::Result<()> {
+        let (config, slots) = (self.config.clone(), self.slots.clone());
+        self.current = Some(self.launch_worker(&config, &slots, now)?);
         Ok(())
+    }
+
+    /// Lets the worker that serves use the network as soon as it may, and gives it what dead ones held.
+    pub(super) fn let_go(&mut self, now: Instant) {
+        let Some(worker) = self.current.and_then(|id| self.workers.iter_mut().find(|w| w.id == id)) else {
+            return;
+        };
+        if worker.is_ready() {
+            worker.go(&self.log);
+            if !std::mem::replace(&mut self.started, true) {
+                self.log.info("broker", "🟢 tunnel-client started", &[]);
+            }
+        }
+        if worker.serves() && !self.orphans.is_empty() {
+            worker.inherit(&std::mem::take(&mut self.orphans), now, &self.log);
+        }
     }
 
     pub(super) fn plan_worker(&mut self, now: Instant) {
@@ -34,49 +68,75 @@ impl Broker {
     }
 
     /// What a human should look at.
-    fn violation(&mut self, what: &'static str) {
+    fn violation(&mut self, what: &'static str, now: Instant) {
         self.log.error("confinement", what, &[]);
-        if self.config.confinement.on_violation == OnViolation::Stop {
+        if self.config.confinement.on_violation == OnViolation::Stop && self.stopping.is_none() {
             self.begin_stop(&format!("stopped: {what}"), Exit::Violation);
+            self.drain_all(now);
         }
     }
 
-    /// Takes the worker's status and decides what follows.
-    pub(super) fn bury_worker(&mut self, now: Instant) {
-        let Some(status) = self.worker.as_mut().and_then(|w| w.process.reap()) else { return };
-        let Some(mut worker) = self.worker.take() else { return };
+    /// Takes a worker's status and decides what follows.
+    pub(super) fn bury_worker(&mut self, id: WorkerId, now: Instant) {
+        let Some(at) = self.workers.iter().position(|w| w.id == id) else { return };
+        let Some(status) = self.workers.get_mut(at).and_then(|w| w.process.reap()) else { return };
+        let mut worker = self.workers.remove(at);
         worker.stderr.close(&self.log, now);
-        self.notices.clear();
+        let well = self.say_end(&worker, status);
+        for held in worker.held() {
+            self.window.abandon(held.request_id(), now);
+        }
+        self.orphans.extend(worker.into_orphans());
+        self.children.abandon(id, now);
+        if self.is_incoming(id) {
+            // It has not heard a byte of the network: whatever ended it, nothing has been attempted.
+            self.refuse_reload("the new worker does not become ready; its log lines say why", now);
+        } else if status.signal() == Some(SIGSYS) {
+            self.violation("the worker was killed by its own filter", now);
+        } else if status.code() == Some(Exit::Violation.code().into()) {
+            self.violation("the worker found that its confinement does not hold", now);
+        }
+        if self.current == Some(id) {
+            self.current = None;
+            self.gone.clear();
+            if self.stopping.is_none() && !well {
+                self.notify.status("the worker died and is being replaced");
+            }
+            // A new worker that is on its way takes the place.
+            if self.stopping.is_none() && self.incoming.is_none() {
+                self.plan_worker(now);
+            }
+        } else if self.current.is_some() {
+            self.children.renew(&self.slots, now);
+        }
+        self.let_slots_go(now);
+        if self.stopping.is_some() && self.workers.iter().all(Worker::is_drained) {
+            self.children.stop_all(now);
+        }
+    }
+
+    /// Whether it had finished.
+    fn say_end(&self, worker: &Worker, status: ExitStatus) -> bool {
         let mut fields = vec![how_ended(status), ("calls_held", worker.held().len().into())];
         if worker.held().len() > 0 {
-            fields.push(("request_ids", supervise::some_ids(&worker).into()));
+            fields.push(("request_ids", supervise::some_ids(worker).into()));
         }
-        let worker_ended_well = worker.is_drained() && status.success();
-        if worker_ended_well {
+        let well = worker.is_drained() && status.success();
+        if worker.is_discarded() {
+            self.log.info("broker", "a worker that was not needed ended", &fields);
+        } else if well {
             self.log.info("broker", "worker ended", &fields);
         } else {
             self.log.error("broker", "worker died", &fields);
         }
-        for held in worker.held() {
-            self.window.abandon(held.request_id(), now);
-        }
-        self.orphans = worker.into_orphans();
-        let unconfined = status.code() == Some(Exit::Violation.code().into());
-        if status.signal() == Some(SIGSYS) {
-            self.violation("the worker was killed by its own filter");
-        } else if unconfined {
-            self.violation("the worker found that its confinement does not hold");
-        }
-        let retired = std::mem::take(&mut self.retiring) && worker_ended_well;
-        if self.stopping.is_some() {
-            self.children.stop_all(now);
-        } else if retired {
-            self.children.abandon(now);
-            self.restart_at = Some(now);
-        } else {
-            self.notify.status("the worker died and is being replaced");
-            self.children.abandon(now);
-            self.plan_worker(now);
-        }
+        well
+    }
+
+    /// Ends the servers that no worker needs any more.
+    pub(super) fn let_slots_go(&mut self, now: Instant) {
+        let mut needed: BTreeSet<u8> = self.slots.iter().copied().collect();
+        needed.extend(self.workers.iter().flat_map(Worker::slots));
+        needed.extend(self.incoming.iter().flat_map(|incoming| &incoming.slots));
+        self.children.keep_only(&needed, now);
     }
 }

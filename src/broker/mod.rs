@@ -21,9 +21,12 @@ use crate::log::{Level, Log};
 use crate::sys::signals::Signals;
 use crate::sys::{self, process};
 
+use domain::Domain;
 use notify::Notify;
+use reload::Renewal;
 use scratch::Scratch;
 use service::Broker;
+use source::Source;
 use spawn::Images;
 
 pub mod budget;
@@ -31,14 +34,20 @@ pub mod child;
 pub mod children;
 pub mod domain;
 pub mod errand;
+mod files;
+mod handing;
+mod hearing;
 mod lives;
 pub mod notify;
 pub mod permit;
 pub mod relay;
+mod reload;
 mod resolver;
 pub mod scratch;
 mod service;
+mod slots;
 pub mod sockets;
+pub mod source;
 pub mod spawn;
 mod strays;
 pub mod supervise;
@@ -46,11 +55,11 @@ pub mod supervise;
 mod testing;
 pub mod window;
 
-/// Serves until a signal ends it. `env` is the environment that was taken at the start; `kernel` meets the floor of
+/// Serves until a signal ends it. `source` reads the configuration again, `env` is the environment that was taken at the start; `kernel` meets the floor of
 /// the configuration, as `abi` proves.
 #[must_use]
 pub fn run(
-    mut config: Config,
+    (config, source): (Config, Source),
     env: BTreeMap<String, String>,
     (kernel, abi): (Kernel, Abi),
     log: Log,
@@ -63,7 +72,10 @@ pub fn run(
     let instance_id = hex(&random);
     let tunnel_id = config.worker.control.tunnel_id.clone();
     let log = log.always(vec![("client_instance_id", instance_id.clone()), ("tunnel_id", tunnel_id)]);
-    report(&config, &kernel, &log);
+    if let Some(caveat) = kernel.caveat() {
+        log.warn("confinement", "the kernel enforces less than usual", &[("what", caveat.into())]);
+    }
+    report(&config, &log);
     let failed = |what: &'static str, error: &dyn std::fmt::Display| {
         log.error("broker", what, &[("error", error.to_string().into())]);
         Exit::Os
@@ -78,28 +90,36 @@ pub fn run(
     let notify = Notify::new(&env, Instant::now());
     let name = instance_id.get(..16).unwrap_or_default();
     let base = env.get("TMPDIR").map(String::as_str);
-    let scratch = match Scratch::make(base, name, config.confinement.identity, &mut config.commands) {
+    let scratch = (!config.commands.is_empty())
+        .then(|| Scratch::make(base, name, config.confinement.identity))
+        .transpose();
+    let scratch = match scratch {
         Ok(scratch) => scratch,
         Err(e) => return failed("the temporary directories of mcp servers cannot be made", &e),
     };
     sys::env::wipe(env);
-    let exit = match confine(&config, abi, scratch.as_ref()) {
+    let grants = domain::grants(&config, scratch.as_ref());
+    let domain = Domain::of(grants.clone(), abi.number());
+    match enter(config.confinement.identity, abi, &grants) {
         Ok(sealed) => {
             log.info("confinement", "broker confined", &facts(&sealed));
-            Broker::new(&sealed, config, instance_id, Images::default(), signals, notify, log.clone()).serve()
+            let renewal = Renewal { source, domain, scratch };
+            Broker::new(&sealed, config, instance_id, renewal, (Images::default(), signals, notify), log)
+                .serve()
         }
-        Err(e) => failed("confinement failed", &e),
-    };
-    if let Some(Err(e)) = scratch.map(|s| s.remove()) {
+        Err(e) => {
+            remove(scratch.as_ref(), &log);
+            failed("confinement failed", &e)
+        }
+    }
+}
+
+/// Removes the temporary directories when no server is left.
+fn remove(scratch: Option<&Scratch>, log: &Log) {
+    if let Some(Err(e)) = scratch.map(Scratch::remove) {
         let fields = [("error", e.to_string().into())];
         log.warn("broker", "the temporary directories of mcp servers cannot be removed", &fields);
     }
-    exit
-}
-
-/// Everything that is taken away, in the order in which it can be.
-fn confine(config: &Config, abi: Abi, scratch: Option<&Scratch>) -> Result<Sealed, Failed> {
-    enter(config.confinement.identity, abi, &domain::grants(config, scratch))
 }
 
 /// Confines this process as the broker.
@@ -120,13 +140,10 @@ fn facts(sealed: &Sealed) -> [(&'static str, crate::log::Value<'static>); 2] {
     [("landlock_abi", facts.landlock.into()), ("seccomp_filters", facts.filters.into())]
 }
 
-/// What the operator should know from the start.
-fn report(config: &Config, kernel: &Kernel, log: &Log) {
+/// What the operator should know of a configuration from the start.
+fn report(config: &Config, log: &Log) {
     for warning in &config.warnings {
         log.warn("config", "configuration warning", &[("warning", warning.into())]);
-    }
-    if let Some(caveat) = kernel.caveat() {
-        log.warn("confinement", "the kernel enforces less than usual", &[("what", caveat.into())]);
     }
     if !config.worker.secrets().all(Kept::is_locked) {
         let fields = [("remedy", "raise RLIMIT_MEMLOCK (LimitMEMLOCK= of the unit)".into())];

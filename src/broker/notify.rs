@@ -20,6 +20,7 @@ const EXTEND_BY_USEC: u32 = 30_000_000;
 pub struct Notify {
     socket: Option<UnixDatagram>,
     ready: bool,
+    reloading: bool,
     extend_at: Instant,
     status: String,
 }
@@ -29,7 +30,7 @@ impl Notify {
     #[must_use]
     pub fn new(env: &BTreeMap<String, String>, now: Instant) -> Self {
         let socket = env.get("NOTIFY_SOCKET").and_then(|name| connect(name).ok());
-        Self { socket, ready: false, extend_at: now, status: String::new() }
+        Self { socket, ready: false, reloading: false, extend_at: now, status: String::new() }
     }
 
     /// Polling works. The first time, the service is ready.
@@ -47,6 +48,22 @@ impl Notify {
         if text != self.status {
             self.send(&[NotifyState::Status(&text)]);
             self.status = text;
+        }
+    }
+
+    /// The configuration is being read again. Said only by a service that is ready, and once until [`Notify::reloaded`].
+    pub fn reloading(&mut self) {
+        if self.ready && !std::mem::replace(&mut self.reloading, true) {
+            let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+            let usec = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+            self.send(&[NotifyState::Reloading, NotifyState::MonotonicUsec(usec)]);
+        }
+    }
+
+    /// That has ended, whichever way.
+    pub fn reloaded(&mut self) {
+        if std::mem::take(&mut self.reloading) {
+            self.send(&[NotifyState::Ready]);
         }
     }
 

@@ -68,3 +68,23 @@ fn without_a_manager_nothing_is_due() {
     let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), "/nonexistent/x".to_string())]);
     assert_eq!(Notify::new(&env, now).deadline(), None);
 }
+
+#[test]
+fn a_reload_is_announced_once_and_its_end_too_by_a_service_that_is_ready() {
+    let (_dir, socket, env) = manager();
+    let mut notify = Notify::new(&env, Instant::now());
+    notify.reloading();
+    notify.reloaded();
+    assert_eq!(heard(&socket), [""; 0], "it is still starting");
+    notify.polling();
+    heard(&socket);
+    notify.reloading();
+    notify.reloading();
+    let said = heard(&socket);
+    assert_eq!(said.len(), 1);
+    let usec = said[0].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+    assert!(usec.parse::<u64>().unwrap() > 0);
+    notify.reloaded();
+    notify.reloaded();
+    assert_eq!(heard(&socket), ["READY=1\n"]);
+}

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::window::Window;
 use crate::config::types::Channel;
-use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, MAX_REQUEST_ID, MAX_RPC_ID, MAX_SHARD_TOKEN, Verdict};
+use crate::ipc::msg::{
+    Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN,
+    MAX_UNREAD, Verdict,
+};
 
 /// Most permitted calls that have not ended.
 pub const MAX_HELD: usize = 12_000;
@@ -76,6 +79,17 @@ pub enum Step {
         /// Names the request.
         ticket: u32,
     },
+    /// A child is given back.
+    Returned {
+        /// Of a configured command.
+        index: u8,
+        /// One that this worker was given.
+        generation: u32,
+        /// The era that it has taken.
+        era: Option<Era>,
+        /// What the next worker must know.
+        carried: Carried,
+    },
     /// The worker exits next.
     Drained {
         /// Calls that did not finish.
@@ -108,6 +122,8 @@ pub enum Breach {
     BadTicket(u32),
     /// The reason of a failing poll is too long.
     LongReason,
+    /// What is said of a child that is given back is longer than it may be.
+    LongCarried,
 }
 
 impl std::fmt::Display for Breach {
@@ -124,6 +140,7 @@ impl std::fmt::Display for Breach {
             Self::UnknownSocket(binding) => write!(f, "binding {binding} has no Unix socket"),
             Self::BadTicket(ticket) => write!(f, "request {ticket} for a connection is one too many"),
             Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
+            Self::LongCarried => f.write_str("too much is said of a child that is given back"),
         }
     }
 }
@@ -166,7 +183,10 @@ pub struct Permit {
     channels: Vec<Channel>,
     last_call: Option<u64>,
     held: BTreeMap<u64, Held>,
-    /// For each command the first and last start that this worker was given.
+    /// The number of the next call that is inherited. They count down from the highest, which a worker that counts up
+    /// does not reach.
+    inherited: u64,
+    /// For each command the lowest and the highest start that this worker was given.
     given: Vec<Option<(u32, u32)>>,
     /// The bindings that have a Unix socket.
     sockets: BTreeSet<u8>,
@@ -184,6 +204,7 @@ impl Permit {
             channels,
             last_call: None,
             held: BTreeMap::new(),
+            inherited: u64::MAX,
             given: vec![None; commands],
             sockets: BTreeSet::new(),
             tickets: BTreeSet::new(),
@@ -213,8 +234,8 @@ impl Permit {
     /// The worker was given a child.
     pub fn give(&mut self, index: u8, generation: u32) {
         if let Some(given) = self.given.get_mut(usize::from(index)) {
-            let first = given.map_or(generation, |(first, _)| first);
-            *given = Some((first, generation));
+            let (first, last) = given.unwrap_or((generation, generation));
+            *given = Some((first.min(generation), last.max(generation)));
         }
     }
 
@@ -230,11 +251,10 @@ impl Permit {
     }
 
     /// Makes this worker answer for a call that a dead one held, and returns it as it is to be told. It is held until the
-    /// worker says that it is done, so that it is not lost should this one die as well. To be called before the worker
-    /// says anything. Numbers count down from the highest, which a worker that counts up does not reach.
+    /// worker says that it is done, so that it is not lost should this one die as well.
     pub fn inherit(&mut self, mut ask: Ask, now: Instant) -> Ask {
-        let lowest = self.held.keys().next().copied();
-        ask.call = lowest.map_or(u64::MAX, |lowest| lowest.saturating_sub(1));
+        ask.call = self.inherited;
+        self.inherited = self.inherited.saturating_sub(1);
         self.held.insert(ask.call, Held { ask: ask.clone(), since: now, inherited: true });
         ask
     }
@@ -273,13 +293,15 @@ impl Permit {
                 Ok(Step::Spawn { index, era, seen })
             }
             FromWorker::ChildLost { index, generation } => {
-                let given = self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;
-                match given {
-                    Some((first, last)) if (*first..=*last).contains(&generation) => {
-                        Ok(Step::ChildLost { index, generation })
-                    }
-                    _ => Err(Breach::UnknownChild(index, generation)),
+                self.was_given(index, generation)?;
+                Ok(Step::ChildLost { index, generation })
+            }
+            FromWorker::Returned { index, generation, era, carried } => {
+                self.was_given(index, generation)?;
+                if carried.retired.len() > MAX_RETIRED || carried.unread.len() > MAX_UNREAD {
+                    return Err(Breach::LongCarried);
                 }
+                Ok(Step::Returned { index, generation, era, carried })
             }
             FromWorker::Connect { binding, .. } if !self.sockets.contains(&binding) => {
                 Err(Breach::UnknownSocket(binding))
@@ -294,6 +316,13 @@ impl Permit {
                 self.state = State::Gone;
                 Ok(Step::Drained { unfinished })
             }
+        }
+    }
+
+    fn was_given(&self, index: u8, generation: u32) -> Result<(), Breach> {
+        match self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))? {
+            Some((first, last)) if (*first..=*last).contains(&generation) => Ok(()),
+            _ => Err(Breach::UnknownChild(index, generation)),
         }
     }
 
@@ -338,6 +367,7 @@ fn name(message: &FromWorker) -> &'static str {
         FromWorker::Spawn { .. } => "spawn",
         FromWorker::ChildLost { .. } => "child_lost",
         FromWorker::Connect { .. } => "connect",
+        FromWorker::Returned { .. } => "returned",
         FromWorker::Drained { .. } => "drained",
     }
 }

@@ -214,3 +214,40 @@ fn connections_are_asked_for_configured_sockets_only_and_so_many_at_a_time() {
     }
     assert_eq!(w.says(connect(2, 9999)), Err(Breach::BadTicket(9999)));
 }
+
+#[test]
+fn only_what_was_given_is_given_back_and_little_is_said_of_it() {
+    let mut w = Worker::serving();
+    let returned = |generation, carried: &Carried| FromWorker::Returned {
+        index: 0,
+        generation,
+        era: None,
+        carried: carried.clone(),
+    };
+    let fitting =
+        Carried { retired: vec![1; MAX_RETIRED], unread: vec![0; MAX_UNREAD], ..Carried::default() };
+    assert_eq!(w.says(returned(1, &fitting)), Err(Breach::UnknownChild(0, 1)));
+    // A child of the other era that is older may come later.
+    w.permit.give(0, 3);
+    w.permit.give(0, 2);
+    for generation in [2, 3] {
+        assert!(matches!(w.says(returned(generation, &fitting)), Ok(Step::Returned { .. })));
+    }
+    let retired = Carried { retired: vec![1; MAX_RETIRED + 1], ..Carried::default() };
+    let unread = Carried { unread: vec![0; MAX_UNREAD + 1], ..Carried::default() };
+    for long in [retired, unread] {
+        assert_eq!(w.says(returned(2, &long)), Err(Breach::LongCarried));
+    }
+}
+
+#[test]
+fn calls_can_be_inherited_while_others_are_in_progress() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "own"))).unwrap();
+    let first = w.permit.inherit(ask(9, "a"), w.now);
+    let second = w.permit.inherit(ask(9, "b"), w.now);
+    assert_eq!((first.call, second.call), (u64::MAX, u64::MAX - 1));
+    assert_eq!(w.permit.held().len(), 3);
+    assert_eq!(w.says(FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }), Ok(Step::Nothing));
+    assert_eq!(w.permit.inherit(ask(9, "c"), w.now).call, u64::MAX - 2);
+}

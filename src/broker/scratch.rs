@@ -1,4 +1,5 @@
-//! The private temporary directories of the MCP servers. Broker only: made before it gives up root, removed at the end.
+//! The private temporary directories of the MCP servers. Broker only: their common directory is made before it gives up
+//! root, one below it when a command is added, and all are removed at the end.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, chown};
@@ -14,36 +15,36 @@ const DEFAULT_BASE: &str = "/tmp";
 #[derive(Debug)]
 pub struct Scratch {
     top: PathBuf,
+    /// How many were made.
+    made: u64,
 }
 
 impl Scratch {
-    /// Makes the directories below `base`, gives them to `identity`, and tells each command of its own: as `TMPDIR`,
-    /// unless its entry sets that, and as a place that it may write to. `None` when there is no command.
+    /// Makes the common directory below `base` and gives it to `identity`.
     ///
     /// # Errors
-    /// When a directory cannot be made.
-    pub fn make(
-        base: Option<&str>,
-        name: &str,
-        identity: Option<Identity>,
-        commands: &mut [Command],
-    ) -> io::Result<Option<Self>> {
-        if commands.is_empty() {
-            return Ok(None);
-        }
+    /// When it cannot be made.
+    pub fn make(base: Option<&str>, name: &str, identity: Option<Identity>) -> io::Result<Self> {
         let base = base.filter(|b| Path::new(b).is_absolute()).unwrap_or(DEFAULT_BASE);
         let top = Path::new(base).join(format!("tunnelward-{name}"));
         make(&top, identity)?;
-        let scratch = Self { top };
-        for (n, command) in commands.iter_mut().enumerate() {
-            let own = scratch.top.join(n.to_string());
-            make(&own, identity)?;
-            if let Some(text) = own.to_str() {
-                command.env.entry("TMPDIR".into()).or_insert_with(|| text.into());
-            }
-            command.profile.write.insert(own);
+        Ok(Self { top, made: 0 })
+    }
+
+    /// The command with a directory of its own: as `TMPDIR`, unless its entry sets that, and as a place that it may
+    /// write to. To be called as the user that the broker became.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn dress(&mut self, mut command: Command) -> io::Result<Command> {
+        let own = self.top.join(self.made.to_string());
+        make(&own, None)?;
+        self.made = self.made.saturating_add(1);
+        if let Some(text) = own.to_str() {
+            command.env.entry("TMPDIR".into()).or_insert_with(|| text.into());
         }
-        Ok(Some(scratch))
+        command.profile.write.insert(own);
+        Ok(command)
     }
 
     /// The directory that holds all of them.

@@ -15,9 +15,12 @@ use crate::sys::signals::{Signal, Signals};
 
 use super::budget::Budget;
 use super::child::{Id, Part};
-use super::children::{Children, Notice};
+use super::children::{Children, Gone};
+use super::files::Files;
+use super::handing::WorkerId;
 use super::notify::Notify;
-use super::permit::{Held, Step};
+use super::permit::Held;
+use super::reload::{Incoming, Renewal};
 use super::resolver::Resolver;
 use super::spawn::Images;
 use super::strays;
@@ -28,9 +31,9 @@ use super::window::Window;
 #[derive(Clone, Copy, Debug)]
 enum Token {
     Signal,
-    Socket,
-    WorkerStderr,
-    WorkerExit,
+    Socket(WorkerId),
+    WorkerStderr(WorkerId),
+    WorkerExit(WorkerId),
     Child(Id, Part),
 }
 
@@ -43,18 +46,28 @@ pub struct Broker {
     pub(super) notify: Notify,
     pub(super) log: Log,
     pub(super) window: Window,
-    pub(super) worker: Option<Worker>,
+    /// All that run: one serves, one may be getting ready to follow it, others finish.
+    pub(super) workers: Vec<Worker>,
+    pub(super) last_worker: WorkerId,
+    /// The one that serves.
+    pub(super) current: Option<WorkerId>,
+    /// The one that gets ready.
+    pub(super) incoming: Option<Incoming>,
     pub(super) worker_budget: Budget,
     /// When the next worker is started, while there is none.
     pub(super) restart_at: Option<Instant>,
     /// What the next worker has to answer with a failure.
     pub(super) orphans: Vec<Held>,
     pub(super) children: Children,
-    /// For the worker, as soon as there is one.
-    pub(super) notices: Vec<Notice>,
+    /// The slots of the commands of the configuration in force.
+    pub(super) slots: Vec<u8>,
+    /// For the workers, as soon as one serves.
+    pub(super) gone: Vec<Gone>,
+    pub(super) renewal: Renewal,
+    pub(super) files: Files,
     pub(super) resolver: Resolver,
-    /// The worker was told to end for another to take its place.
-    pub(super) retiring: bool,
+    /// A reload was asked for that has to wait.
+    pub(super) reload_again: bool,
     pub(super) started: bool,
     /// Set when the service stops: the code to end with.
     pub(super) stopping: Option<Exit>,
@@ -66,21 +79,16 @@ impl Broker {
         _: &Sealed,
         config: Config,
         instance_id: String,
-        images: Images,
-        signals: Signals,
-        notify: Notify,
+        renewal: Renewal,
+        (images, signals, notify): (Images, Signals, Notify),
         log: Log,
     ) -> Self {
-        let children = Children::new(
-            images.clone(),
-            config.confinement.require,
-            config.commands.clone(),
-            &config.restart,
-            log.clone(),
-        );
+        let children = Children::new(images.clone(), config.confinement.require, log.clone());
+        let now = Instant::now();
         Self {
             worker_budget: Budget::new(&config.restart),
             children,
+            files: Files::of(&config, now),
             config,
             instance_id,
             images,
@@ -88,12 +96,17 @@ impl Broker {
             notify,
             log,
             window: Window::default(),
-            worker: None,
+            workers: Vec::new(),
+            last_worker: WorkerId::default(),
+            current: None,
+            incoming: None,
             restart_at: None,
             orphans: Vec::new(),
-            notices: Vec::new(),
-            resolver: Resolver::new(Instant::now()),
-            retiring: false,
+            slots: Vec::new(),
+            gone: Vec::new(),
+            renewal,
+            resolver: Resolver::new(now),
+            reload_again: false,
             started: false,
             stopping: None,
         }
@@ -101,20 +114,36 @@ impl Broker {
 
     /// Starts everything and serves until a signal or a violation ends it.
     pub fn serve(mut self) -> Exit {
-        let now = Instant::now();
-        self.notify.status("starting");
-        match self.children.begin(now) {
-            Ok(notices) => self.notices = notices,
+        let exit = self.live();
+        super::remove(self.renewal.scratch.as_ref(), &self.log);
+        exit
+    }
+
+    /// Starts everything.
+    pub(super) fn begin(&mut self, now: Instant) -> Result<(), Exit> {
+        let commands = self.config.commands.clone();
+        match self.slots_for(&commands, &self.config.restart.clone()) {
+            Ok((slots, _)) => self.slots = slots,
             Err(e) => {
-                e.log(&self.log);
-                self.kill_all();
-                return Exit::Unavailable;
+                self.failed("the temporary directories of mcp servers cannot be made", &e);
+                return Err(Exit::Os);
             }
         }
-        if let Err(e) = self.start_worker(now) {
+        if let Err(e) = self.children.begin(&self.slots, now) {
+            e.log(&self.log);
+            return Err(Exit::Unavailable);
+        }
+        self.start_worker(now).map_err(|e| {
             self.failed("the worker cannot be started", &e);
+            Exit::Os
+        })
+    }
+
+    fn live(&mut self) -> Exit {
+        self.notify.status("starting");
+        if let Err(exit) = self.begin(Instant::now()) {
             self.kill_all();
-            return Exit::Os;
+            return exit;
         }
         loop {
             match self.turn() {
@@ -134,7 +163,7 @@ impl Broker {
         self.due(Instant::now());
         self.send(Instant::now());
         if let Some(exit) = self.stopping
-            && self.worker.is_none()
+            && self.workers.is_empty()
             && self.children.is_empty()
         {
             strays::sweep_all(&self.log);
@@ -153,37 +182,23 @@ impl Broker {
 
     fn due(&mut self, now: Instant) {
         self.notify.tick(now);
-        if let Some(worker) = &mut self.worker {
+        for worker in &mut self.workers {
             worker.tick(now, &self.log);
         }
         if self.restart_at.is_some_and(|at| at <= now) {
             self.restart_at = None;
             match self.start_worker(now) {
-                Ok(()) => self.children.renew(now),
+                Ok(()) => self.children.renew(&self.slots, now),
                 Err(e) => {
                     self.failed("the worker cannot be started", &e);
                     self.plan_worker(now);
                 }
             }
         }
-        self.children.tick(now, &mut self.notices);
-        if self.resolver.replaced(now) && self.stopping.is_none() && !self.retiring {
-            self.log.info("broker", "the files of the resolver were replaced; so is the worker", &[]);
-            if let Some(worker) = &mut self.worker {
-                self.retiring = true;
-                worker.drain(&self.config.stop, None, now, &self.log);
-            }
-        }
-    }
-
-    fn send(&mut self, now: Instant) {
-        let Some(worker) = &mut self.worker else { return };
-        if worker.is_ready() {
-            for notice in self.notices.drain(..) {
-                worker.tell(notice, &self.log);
-            }
-        }
-        worker.flush(now);
+        self.children.tick(now, &mut self.gone);
+        self.look_for_changes(now);
+        self.promote(now);
+        self.let_go(now);
     }
 
     fn wait(&self) -> io::Result<Vec<(Token, Ready)>> {
@@ -197,16 +212,17 @@ impl Broker {
             self.notify.deadline(),
             self.restart_at,
             self.children.deadline(),
+            self.files.deadline(),
             Some(self.resolver.deadline()),
         ];
-        if let Some(worker) = &self.worker {
+        for worker in &self.workers {
             if let Some((socket, full)) = worker.socket() {
-                add(Token::Socket, Interest::read(socket).or_write(full));
+                add(Token::Socket(worker.id), Interest::read(socket).or_write(full));
             }
             if let Some(stderr) = worker.stderr.fd() {
-                add(Token::WorkerStderr, Interest::read(stderr));
+                add(Token::WorkerStderr(worker.id), Interest::read(stderr));
             }
-            add(Token::WorkerExit, Interest::read(worker.process.exit_fd()));
+            add(Token::WorkerExit(worker.id), Interest::read(worker.process.exit_fd()));
             deadlines.push(worker.deadline());
         }
         for (fd, id, part) in self.children.interests() {
@@ -224,74 +240,43 @@ impl Broker {
                     match signal {
                         Signal::Stop if self.stopping.is_some() => return Ok(Some(self.stop_now())),
                         Signal::Stop => self.stop(now),
-                        Signal::Reload => {
-                            self.log.warn(
-                                "broker",
-                                "reload is not supported; restart the service instead",
-                                &[],
-                            );
-                        }
+                        Signal::Reload => self.reload("SIGHUP", now),
                         // Ends of our own processes are seen through their own descriptors.
                         Signal::Child => _ = strays::sweep(&self.own_pids(), &self.log),
                     }
                 }
             }
-            Token::Socket => _ = self.listen(now),
-            Token::WorkerStderr => {
-                if let Some(worker) = &mut self.worker {
+            Token::Socket(id) => _ = self.listen(id, now),
+            Token::WorkerStderr(id) => {
+                if let Some(worker) = self.workers.iter_mut().find(|worker| worker.id == id) {
                     worker.stderr.turn(&self.log, now);
                 }
             }
-            Token::WorkerExit => {
+            Token::WorkerExit(id) => {
                 // What it said before it ended still counts.
-                while self.listen(now) {}
-                self.bury_worker(now);
+                while self.listen(id, now) {}
+                self.bury_worker(id, now);
             }
-            Token::Child(id, part) => self.children.ready(id, part, now, &mut self.notices),
+            Token::Child(id, part) => self.children.ready(id, part, now, &mut self.gone),
         }
         Ok(None)
-    }
-
-    /// `false`: nothing more is there.
-    fn listen(&mut self, now: Instant) -> bool {
-        let Some(worker) = &mut self.worker else { return false };
-        let mut steps = Vec::new();
-        let more = worker.listen(&mut self.window, now, &self.log, &mut steps);
-        for step in steps {
-            match step {
-                Step::Nothing | Step::Verdict { .. } | Step::Connect { .. } => {}
-                Step::Ready { landlock, filters } => {
-                    let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
-                    self.log.info("confinement", "worker confined", &fields);
-                    if !std::mem::replace(&mut self.started, true) {
-                        self.log.info("broker", "🟢 tunnel-client started", &[]);
-                    }
-                }
-                Step::PollOk => self.notify.polling(),
-                Step::PollFailing(reason) => self.notify.status(&reason),
-                Step::Spawn { index, era, seen } => self.children.want(index, era, seen, now),
-                Step::ChildLost { index, generation } => self.children.lost(Id { index, generation }, now),
-                Step::Drained { unfinished } => {
-                    if unfinished > 0 {
-                        let fields = [("unfinished", unfinished.into())];
-                        self.log.warn("broker", "calls were given up at the end of drain_timeout", &fields);
-                    }
-                    self.children.stop_all(now);
-                }
-            }
-        }
-        more
     }
 
     /// The first stop signal: what is accepted is finished.
     fn stop(&mut self, now: Instant) {
         self.log.info("broker", "stopping", &[]);
         self.begin_stop("draining", Exit::Ok);
-        match &mut self.worker {
-            Some(worker) => {
-                worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log)
-            }
-            None => self.children.stop_all(now),
+        self.drain_all(now);
+    }
+
+    /// All workers finish; one that has not served yet ends.
+    pub(super) fn drain_all(&mut self, now: Instant) {
+        self.forget_incoming();
+        for worker in &mut self.workers {
+            worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log);
+        }
+        if self.workers.is_empty() {
+            self.children.stop_all(now);
         }
     }
 
@@ -308,7 +293,8 @@ impl Broker {
 
     /// The second one: nothing is waited for. A failure only when something was left to wait for.
     fn stop_now(&mut self) -> Exit {
-        let (held, drained) = self.worker.as_ref().map_or((0, true), |w| (w.held().len(), w.is_drained()));
+        let held = self.workers.iter().map(|worker| worker.held().len()).sum::<usize>();
+        let drained = self.workers.iter().all(Worker::is_drained);
         let finished = drained && held == 0 && self.children.is_empty();
         self.log.warn("broker", "second stop signal; ending at once", &[("calls_held", held.into())]);
         self.kill_all();
@@ -316,17 +302,17 @@ impl Broker {
     }
 
     fn kill_all(&mut self) {
-        if let Some(worker) = &mut self.worker {
+        for worker in &mut self.workers {
             worker.kill();
         }
         self.children.kill_all();
     }
 
     fn own_pids(&self) -> Vec<u32> {
-        self.worker.iter().map(|w| w.process.pid()).chain(self.children.pids()).collect()
+        self.workers.iter().map(|w| w.process.pid()).chain(self.children.pids()).collect()
     }
 }
 
 #[cfg(test)]
 #[path = "service_tests.rs"]
-mod tests;
+pub(super) mod tests;

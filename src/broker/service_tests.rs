@@ -1,12 +1,12 @@
 //! The whole broker against real processes: this test binary plays the worker and launch, by running one of its own
 //! tests. Which part the worker plays is written in the tunnel id of its configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::broker::testing::{images, shell};
+use crate::broker::testing::{images, renewal, shell};
 use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation};
 use crate::config::types::{
     Binding, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop, Transport,
@@ -21,7 +21,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
-fn config(part: &str, commands: Vec<Command>) -> Config {
+pub fn config(part: &str, commands: Vec<Command>) -> Config {
     let bindings = (0_u8..).zip(&commands).map(|(index, command)| Binding {
         channel: command.channel.clone(),
         stateless: false,
@@ -66,6 +66,9 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
         confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
         own_files: vec![],
+        files: BTreeSet::new(),
+        readable: BTreeSet::new(),
+        reload_interval: None,
         warnings: vec![],
     }
 }
@@ -86,13 +89,13 @@ impl House {
         let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
         let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), path.to_str().unwrap().to_string())]);
         let notify = Notify::new(&env, Instant::now());
+        let config = config(part, commands);
         let broker = Broker::new(
             &Sealed::of_a_test(),
-            config(part, commands),
+            config,
             "0".repeat(32),
-            images(),
-            signals,
-            notify,
+            renewal(),
+            (images(), signals, notify),
             log,
         );
         Self { broker, lines, _manager: (dir, manager) }
@@ -100,9 +103,7 @@ impl House {
 
     fn start(part: &str, commands: Vec<Command>) -> Self {
         let mut house = Self::new(part, commands);
-        let now = Instant::now();
-        house.broker.notices = house.broker.children.begin(now).unwrap();
-        house.broker.start_worker(now).unwrap();
+        house.broker.begin(Instant::now()).unwrap();
         house
     }
 
@@ -380,7 +381,7 @@ fn a_dead_child_is_announced_gone_and_started_again() {
         log.iter().any(|l| l.contains("ChildGone { index: 0, generation: 1, retry_in_ms: 10 }")),
         "{log:#?}"
     );
-    assert!(log.iter().any(|l| l.contains("Child { index: 0, era: None, generation: 2 }")), "{log:#?}");
+    assert!(log.iter().any(|l| l.contains("Child { index: 0, era: None, generation: 2, ")), "{log:#?}");
 }
 
 #[test]
@@ -446,7 +447,7 @@ fn a_second_stop_signal_when_everything_is_finished_is_no_failure() {
     let mut house = House::start("serve", vec![]);
     house.until("🟢 tunnel-client started", 1);
     house.broker.stop(Instant::now());
-    while house.broker.worker.as_ref().is_some_and(|w| !w.is_drained()) {
+    while house.broker.workers.iter().any(|w| !w.is_drained()) {
         assert_eq!(house.broker.turn().unwrap(), None);
     }
     assert_eq!(house.broker.stop_now(), Exit::Ok);
@@ -456,15 +457,15 @@ fn a_second_stop_signal_when_everything_is_finished_is_no_failure() {
 fn a_server_that_cannot_be_started_at_the_start_ends_the_start() {
     let missing = Command { argv: vec!["/nonexistent/server".into()], ..shell("") };
     let mut house = House::new("echo", vec![shell("exec cat"), missing]);
-    let error = house.broker.children.begin(Instant::now()).unwrap_err();
-    assert_eq!(error.program, "/nonexistent/server");
-    assert!(error.error.to_string().starts_with("starting the program: No such file"), "{}", error.error);
+    assert_eq!(house.broker.begin(Instant::now()), Err(Exit::Unavailable));
+    let line = house.log().into_iter().find(|l| l.contains("mcp command cannot be started")).unwrap();
+    assert!(
+        line.contains("/nonexistent/server") && line.contains("starting the program: No such file"),
+        "{line}"
+    );
     let cwd = Command { cwd: "/nonexistent".into(), ..shell("") };
     let mut house = House::new("echo", vec![cwd]);
-    assert_eq!(
-        house.broker.children.begin(Instant::now()).unwrap_err().error.kind(),
-        io::ErrorKind::NotFound
-    );
+    assert_eq!(house.broker.begin(Instant::now()), Err(Exit::Unavailable));
 }
 
 #[test]
@@ -479,7 +480,7 @@ fn a_server_that_vanishes_later_is_tried_again() {
     std::fs::remove_file(&link).unwrap();
     let now = Instant::now();
     house.until("Child { index: 0", 1);
-    house.broker.children.lost(Id { index: 0, generation: 1 }, now);
+    house.broker.children.lost(Id { index: 0, generation: 1 }, WorkerId(1), now);
     house.until("mcp command cannot be started", 2);
     house.until("ChildGone { index: 0, generation: 3", 1);
     std::os::unix::fs::symlink("/bin/cat", &link).unwrap();

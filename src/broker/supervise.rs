@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::child::Id;
-use super::children::Notice;
+use super::handing::{About, WorkerId};
 use super::permit::{Held, MAX_HELD, Permit, Step};
 use super::relay::{Bounds, Relay};
 use super::sockets::{Answer, Sockets};
@@ -33,17 +33,35 @@ const MAX_QUEUED: usize = 3 * MAX_HELD;
 /// Frames taken from the worker in one turn of the loop.
 const MAX_FRAMES: usize = 16;
 
+/// How far a worker has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Has not said that it is confined.
+    Starting,
+    /// Is confined, and waits for leave to use the network.
+    Ready,
+    /// May use the network.
+    Serving,
+}
+
 /// A worker that was started and not waited for yet.
 pub struct Worker {
+    /// Which.
+    pub id: WorkerId,
     /// The process.
     pub process: Process,
     /// Its stderr.
     pub stderr: Relay,
     channel: Channel<ToWorker, FromWorker>,
     permit: Permit,
-    /// What it is told once it is confined.
-    after_ready: Vec<ToWorker>,
     sockets: Sockets,
+    stage: Stage,
+    /// The slots of the commands in its configuration.
+    slots: Vec<u8>,
+    /// Ended without having served.
+    discarded: bool,
+    /// Until when it was told to finish.
+    finish: Option<Instant>,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
     mute: bool,
@@ -53,7 +71,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker and queues its configuration and the calls that it has to answer with a failure.
+    /// Starts a worker and queues its configuration. `slots` are those of its commands.
     ///
     /// # Errors
     /// When the kernel has no resources for it, or the configuration does not fit.
@@ -61,7 +79,7 @@ impl Worker {
         images: &Images,
         config: &types::Config,
         instance_id: &str,
-        orphans: &[Held],
+        (id, slots): (WorkerId, Vec<u8>),
         now: Instant,
     ) -> io::Result<Self> {
         let sockets = Sockets::new(config.unix_sockets.clone());
@@ -83,18 +101,17 @@ impl Worker {
             },
             Transport::Stdio { .. } => None,
         });
-        let mut permit = Permit::new(channels, commands).with_sockets(with_socket);
-        let mut after_ready = vec![ToWorker::Go {}];
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            after_ready.push(ToWorker::Orphan(permit.inherit(ask, now)));
-        }
         Ok(Self {
+            id,
             process: started.process,
             stderr: Relay::new(started.stderr, "worker".into(), Bounds::WORKER, now),
             channel,
-            permit,
-            after_ready,
+            permit: Permit::new(channels, commands).with_sockets(with_socket),
             sockets,
+            stage: Stage::Starting,
+            slots,
+            discarded: false,
+            finish: None,
             mute: false,
             drained: false,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
@@ -113,10 +130,47 @@ impl Worker {
         self.limit.map(|(at, _)| at).into_iter().chain(self.sockets.deadline().filter(|_| !self.mute)).min()
     }
 
-    /// Whether it is confined and may be told more than its configuration.
+    /// Whether it is confined and waits for leave to use the network.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.after_ready.is_empty()
+        self.stage == Stage::Ready
+    }
+
+    /// Whether it may use the network and listens.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.stage == Stage::Serving && !self.mute
+    }
+
+    /// The slots of its commands.
+    #[must_use]
+    pub fn slots(&self) -> &[u8] {
+        &self.slots
+    }
+
+    /// The slot of a command that it names.
+    #[must_use]
+    pub fn slot(&self, index: u8) -> Option<u8> {
+        self.slots.get(usize::from(index)).copied()
+    }
+
+    /// What it calls the command of a slot.
+    fn index(&self, slot: u8) -> Option<u8> {
+        self.slots.iter().position(|own| *own == slot).and_then(|at| u8::try_from(at).ok())
+    }
+
+    /// Lets it use the network.
+    pub fn go(&mut self, log: &Log) {
+        self.stage = Stage::Serving;
+        self.say(&ToWorker::Go {}, Vec::new(), log);
+    }
+
+    /// Makes it answer, with a failure, for calls that a dead worker held.
+    pub fn inherit(&mut self, orphans: &[Held], now: Instant, log: &Log) {
+        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
+            let ask = self.permit.inherit(ask, now);
+            self.say(&ToWorker::Orphan(ask), Vec::new(), log);
+        }
     }
 
     /// Whether it said that nothing is left to do.
@@ -136,21 +190,22 @@ impl Worker {
         self.permit.into_held()
     }
 
-    /// Passes a notice about a child on.
-    pub fn tell(&mut self, notice: Notice, log: &Log) {
-        match notice {
-            Notice::Started(Id { index, generation }, era, pipes) => {
+    /// Tells it something about a child of the slot that `id` names.
+    pub fn tell(&mut self, Id { index: slot, generation }: Id, what: About, log: &Log) {
+        let Some(index) = self.index(slot) else { return };
+        let mut fds = Vec::new();
+        let message = match what {
+            About::Given(era, carried, pipes) => {
                 self.permit.give(index, generation);
-                self.say(&ToWorker::Child { index, era, generation }, vec![pipes.stdin, pipes.stdout], log);
+                fds = vec![pipes.stdin, pipes.stdout];
+                ToWorker::Child { index, era, generation, carried }
             }
-            Notice::Gone(Id { index, generation }, retry_in) => {
-                self.say(
-                    &ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
-                    Vec::new(),
-                    log,
-                );
-            }
-        }
+            About::Gone(retry_in) => ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
+            About::Return => ToWorker::Return { index, generation },
+            About::Keep => ToWorker::Keep { index, generation },
+            About::Elsewhere(within) => ToWorker::Elsewhere { index, within_ms: ms(within) },
+        };
+        self.say(&message, fds, log);
     }
 
     /// Answers its requests for connections.
@@ -168,8 +223,15 @@ impl Worker {
     /// without one it runs its course.
     pub fn drain(&mut self, stop: &types::Stop, poll_grace: Option<Duration>, now: Instant, log: &Log) {
         self.permit.drain();
-        self.limit = Some((now + stop.drain_timeout + END_LIMIT, "worker does not finish"));
-        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(stop.drain_timeout));
+        // One that finishes already gets no more time for being told again.
+        let finish = now + stop.drain_timeout;
+        let finish = self.finish.map_or(finish, |before| before.min(finish));
+        self.finish = Some(finish);
+        // One that is leaving has less time than that.
+        if !self.mute {
+            self.limit = Some((finish + END_LIMIT, "worker does not finish"));
+        }
+        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(finish.saturating_duration_since(now)));
         self.say(&ToWorker::Drain { poll_grace_ms, deadline_ms }, Vec::new(), log);
     }
 
@@ -202,6 +264,18 @@ impl Worker {
     pub fn kill(&mut self) {
         self.mute = true;
         self.process.kill(Kill::Force);
+    }
+
+    /// Ends it before it has served.
+    pub fn discard(&mut self) {
+        self.discarded = true;
+        self.kill();
+    }
+
+    /// Whether it was ended before it has served.
+    #[must_use]
+    pub fn is_discarded(&self) -> bool {
+        self.discarded
     }
 
     /// Reads what it says, judges it and answers. What is left for the broker to do is appended to `steps`. The first
@@ -243,7 +317,7 @@ impl Worker {
                     self.connected(answers, log);
                 }
                 Ok(step) => {
-                    self.heed(&step, now, log);
+                    self.heed(&step, now);
                     steps.push(step);
                 }
             }
@@ -251,6 +325,9 @@ impl Worker {
     }
 
     fn say(&mut self, message: &ToWorker, fds: Vec<OwnedFd>, log: &Log) {
+        if self.mute {
+            return;
+        }
         if self.channel.queued() >= MAX_QUEUED {
             return self.broke(&"it asks without listening", log);
         }
@@ -260,13 +337,11 @@ impl Worker {
     }
 
     /// What a step means for the worker itself.
-    fn heed(&mut self, step: &Step, now: Instant, log: &Log) {
+    fn heed(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Ready { .. } => {
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
-                for message in std::mem::take(&mut self.after_ready) {
-                    self.say(&message, Vec::new(), log);
-                }
+                self.stage = Stage::Ready;
             }
             Step::Drained { .. } => {
                 self.drained = true;

@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::domain::Domain;
+use super::reload::Renewal;
+use super::source::Source;
 use super::spawn::Images;
 use crate::config::confinement::Profile;
 use crate::config::types::{Channel, Command};
+use crate::config::{Accounts, Flags, Host};
+use crate::confine::landlock::Grants;
 
 /// This binary in the roles of ours.
 pub fn images() -> Images {
@@ -26,4 +31,12 @@ pub fn shell(script: &str) -> Command {
         profile: Profile::default(),
         withheld: vec![],
     }
+}
+
+/// What a reload needs, where nothing can be read.
+pub fn renewal() -> Renewal {
+    let (env, accounts) = (BTreeMap::new(), Accounts::of(std::path::Path::new("/nonexistent")));
+    let host = Host { env: &env, uid: 1000, gid: 1000, accounts: &accounts };
+    let source = Source::new(|_, _| Err(vec!["nothing to read".into()]), &Flags::default(), host).unwrap();
+    Renewal { source, domain: Domain::of(Grants::default(), 1), scratch: None }
 }

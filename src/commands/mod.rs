@@ -14,7 +14,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::config::{self, Config, Flags, Host};
+use crate::broker::source::Source;
+use crate::config::{self, Accounts, Config, Flags, Host};
 use crate::exit::Exit;
 use crate::tls::Trust;
 use crate::{sys, worker};
@@ -26,11 +27,12 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
     let cli = cli::parse(arguments);
     // The environment of launch is that of the server it becomes.
     let env = if matches!(cli, Cli::Launch(_)) { BTreeMap::new() } else { take_env() };
+    let accounts = Accounts::of(Path::new("/etc"));
     let host = Host {
         env: &env,
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
-        etc: Path::new("/etc"),
+        accounts: &accounts,
     };
     // Launch keeps one descriptor more, and sees to it itself.
     if !matches!(cli, Cli::Launch(_))
@@ -43,7 +45,13 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
     }
     match cli {
         Cli::Run(flags) => match load(&flags, host) {
-            Ok(config) => run::run(config, env),
+            Ok(config) => match Source::new(read_again, &flags, host) {
+                Ok(source) => run::run(config, source, env),
+                Err(e) => {
+                    complain(&format!("the environment cannot be kept: {e}"));
+                    Exit::Software
+                }
+            },
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
@@ -66,10 +74,21 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
 
 /// The configuration, or the exit code after its problems have been printed.
 fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
-    let mut config = config::load(flags, host).map_err(|problems| {
-        report(&problems);
-        config::exit_for(&problems)
-    })?;
+    read(flags, host).map_err(|(lines, exit)| {
+        complain(&lines.join("\n"));
+        exit
+    })
+}
+
+/// The same for a reload, where lines are all that comes of problems.
+fn read_again(flags: &Flags, host: Host<'_>) -> Result<Config, Vec<String>> {
+    read(flags, host).map_err(|(lines, _)| lines)
+}
+
+/// The configuration; else its problems, the count last, and the exit code. Everybody who has a say in it has said it.
+fn read(flags: &Flags, host: Host<'_>) -> Result<Config, (Vec<String>, Exit)> {
+    let mut config =
+        config::load(flags, host).map_err(|problems| (report(&problems), config::exit_for(&problems)))?;
     // Whether certificates and keys can be used is not for `config` to say; the worker must not be the first to find
     // out, for it would be started again and again.
     let bundle = |e| vec![format!("ca_bundle: {e}")];
@@ -78,24 +97,16 @@ fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Exit> {
         .and_then(|trust| trust.check(&config.worker, SystemTime::now()));
     match checked {
         Ok(warnings) => config.warnings.extend(warnings),
-        Err(problems) => {
-            report(&problems);
-            return Err(Exit::Config);
-        }
+        Err(problems) => return Err((report(&problems), Exit::Config)),
     }
     Ok(config)
 }
 
-/// Problems on stderr: one line each, the count last.
-fn report<P: ToString>(problems: &[P]) {
-    let mut text = String::new();
-    for problem in problems {
-        text.push_str(&problem.to_string());
-        text.push('\n');
-    }
+/// Problems: one line each, the count last.
+fn report<P: ToString>(problems: &[P]) -> Vec<String> {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    text.push_str(&format!("{} {noun} in the configuration", problems.len()));
-    complain(&text);
+    let count = format!("{} {noun} in the configuration", problems.len());
+    problems.iter().map(ToString::to_string).chain([count]).collect()
 }
 
 /// Text on stdout. A reader that has gone away is not our trouble.

@@ -22,7 +22,7 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
     let roots = match config::load_roots(flags, host, &url) {
         Ok(roots) => roots,
         Err(problems) => {
-            report(&problems);
+            complain(&report(&problems).join("\n"));
             return config::exit_for(&problems);
         }
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cli::Launch;
 use super::complain;
+use crate::broker::source::Source;
 use crate::config::Config;
 use crate::config::types;
 use crate::confine::kernel::Kernel;
@@ -12,7 +13,7 @@ use crate::log::Log;
 use crate::{broker, launch, sys, worker};
 
 /// Becomes the broker.
-pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
+pub fn run(config: Config, source: Source, env: BTreeMap<String, String>) -> Exit {
     let kernel = Kernel::probe();
     let abi = match kernel.check(config.confinement.require) {
         Ok(abi) => abi,
@@ -22,7 +23,7 @@ pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
         }
     };
     match open_log(&config.log, &env) {
-        Ok(log) => broker::run(config, env, (kernel, abi), log),
+        Ok(log) => broker::run((config, source), env, (kernel, abi), log),
         Err(text) => {
             complain(&text);
             Exit::CantCreate

@@ -4,7 +4,10 @@ fn accounts(passwd: &[u8], group: &[u8]) -> Accounts {
     let etc = tempfile::tempdir().unwrap();
     std::fs::write(etc.path().join("passwd"), passwd).unwrap();
     std::fs::write(etc.path().join("group"), group).unwrap();
-    Accounts::read(etc.path())
+    let accounts = Accounts::of(etc.path());
+    // They are read when they are first asked for.
+    accounts.user("");
+    accounts
 }
 
 #[test]
@@ -25,13 +28,13 @@ fn names_are_found_and_lines_that_are_none_are_skipped() {
 #[test]
 fn files_that_are_missing_too_large_or_of_another_kind_have_no_accounts() {
     let etc = tempfile::tempdir().unwrap();
-    assert_eq!(Accounts::read(etc.path()).user("root"), None);
+    assert_eq!(Accounts::of(etc.path()).user("root"), None);
     std::fs::create_dir(etc.path().join("passwd")).unwrap();
-    assert_eq!(Accounts::read(etc.path()).user("root"), None);
+    assert_eq!(Accounts::of(etc.path()).user("root"), None);
     std::fs::remove_dir(etc.path().join("passwd")).unwrap();
     let file = std::fs::File::create(etc.path().join("passwd")).unwrap();
     std::io::Write::write_all(&mut &file, b"a:x:1:1:::\n").unwrap();
-    assert_eq!(Accounts::read(etc.path()).user("a"), Some((1, 1)));
+    assert_eq!(Accounts::of(etc.path()).user("a"), Some((1, 1)));
     file.set_len(MAX_ACCOUNTS + 1).unwrap();
-    assert_eq!(Accounts::read(etc.path()).user("a"), None);
+    assert_eq!(Accounts::of(etc.path()).user("a"), None);
 }

@@ -148,6 +148,7 @@ keys! {
 
     DRAIN_TIMEOUT: "drain_timeout", "", "", One, Used;
     POLL_GRACE: "poll_grace", "", "", One, Used;
+    RELOAD_INTERVAL: "reload_interval", "", "", One, Used;
     LIMIT_POLL_BODY: "limits.poll_body_bytes", "", "", One, Used;
     LIMIT_ANSWER: "limits.answer_bytes", "", "", One, Used;
     LIMIT_IN_FLIGHT: "limits.in_flight_bytes", "", "", One, Used;

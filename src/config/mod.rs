@@ -6,7 +6,7 @@
 //! `/etc/group`. What it returns cannot be wrong; what is wrong it reports all at once, without ever repeating the text
 //! of a secret.
 
-mod accounts;
+pub mod accounts;
 pub mod argv;
 mod base64;
 mod check;
@@ -23,6 +23,7 @@ mod profile;
 mod proxy_url;
 mod raw;
 mod read;
+mod reads;
 mod reference;
 pub mod route;
 mod secret;
@@ -36,6 +37,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use accounts::Accounts;
 pub use problem::{Problem, exit_for};
 pub use sources::Flags;
 pub use types::Config;
@@ -49,8 +51,8 @@ pub struct Host<'a> {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
-    /// Where `passwd` and `group` are: `/etc`.
-    pub etc: &'a Path,
+    /// Users and groups.
+    pub accounts: &'a Accounts,
 }
 
 impl Host<'_> {
@@ -100,6 +102,14 @@ pub fn load_roots(flags: &Flags, host: Host<'_>, target: &types::HttpUrl) -> Res
         Err(problem) => return Err(vec![problem]),
     };
     check::roots(sources::Sources::new(flags, host, file, Vec::new()), target)
+}
+
+/// The content of a file that a configuration was read from, wiped when it is dropped.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any such file may be.
+pub fn file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, impl std::error::Error + use<>> {
+    read::bytes(path, read::MAX_BUNDLE)
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

@@ -93,7 +93,15 @@ impl Sources<'_> {
             // Their directory is one of them.
             Reference::Credential(_) => {}
         }
-        reference.resolve(self.host, place, user)
+        let found = reference.resolve(self.host, place, user)?;
+        if let Some(path) = reference.held_in(self.host) {
+            self.read.add(&path);
+            // Credentials are the service manager's: it sees to who may read them.
+            if matches!(reference, Reference::File(_)) {
+                self.read.secret(&path, place, user);
+            }
+        }
+        Ok(found)
     }
 
     /// The path that a reference stands for. The variable that holds it is henceforth the agent's own; whether the

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::Accounts;
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect()
@@ -12,7 +13,7 @@ fn chosen(flags: &[(&'static str, &str)], variables: &[(&str, &str)]) -> Result<
     for (name, value) in flags {
         given.add(name, (*value).into());
     }
-    select(&given, Host { env: &env, uid: 1000, gid: 1000, etc: Path::new("/etc") })
+    select(&given, Host { env: &env, uid: 1000, gid: 1000, accounts: &Accounts::of(Path::new("/etc")) })
         .map_err(|p| p.to_string())
 }
 
@@ -82,7 +83,7 @@ fn profiles_are_looked_for_in_order() {
 #[test]
 fn root_has_its_profiles_in_etc() {
     let env = env(&[("HOME", "/root")]);
-    let found = directories(Host { env: &env, uid: 0, gid: 0, etc: Path::new("/etc") });
+    let found = directories(Host { env: &env, uid: 0, gid: 0, accounts: &Accounts::of(Path::new("/etc")) });
     assert_eq!(found, ["/etc/tunnelward", "/root/.config/tunnel-client"].map(PathBuf::from));
 }
 

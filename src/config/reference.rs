@@ -43,6 +43,17 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The file that holds the value, where it is a file.
+    pub fn held_in(self, host: Host<'_>) -> Option<PathBuf> {
+        match self {
+            Self::Env(_) => None,
+            Self::File(path) => Some(path.into()),
+            Self::Credential(name) => {
+                host.env.get("CREDENTIALS_DIRECTORY").map(|directory| Path::new(directory).join(name))
+            }
+        }
+    }
+
     /// The value. `user` is the setting that refers to it, for messages.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::config::Accounts;
 
 fn resolve(text: &str, env: &[(&str, &str)]) -> Result<String, String> {
     let env: BTreeMap<String, String> = env.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-    let host = Host { env: &env, uid: 1000, gid: 1000, etc: Path::new("/etc") };
+    let host = Host { env: &env, uid: 1000, gid: 1000, accounts: &Accounts::of(Path::new("/etc")) };
     let place = Place::named("--x");
     Reference::parse(text, Spelling::AnyCase)
         .unwrap()

@@ -14,6 +14,7 @@ use super::keys::Key;
 use super::own::OwnFiles;
 use super::problem::{Place, Problem, show};
 use super::raw::{self, File};
+use super::reads::ReadFiles;
 use super::tree::{Node, Value};
 use super::types::Secret;
 
@@ -88,13 +89,19 @@ pub struct Sources<'a> {
     pub warnings: Vec<String>,
     /// What no MCP server may reach.
     pub own: OwnFiles,
+    /// What was read, and is read again at a reload.
+    pub read: ReadFiles,
 }
 
 impl<'a> Sources<'a> {
     /// Before any check.
     pub fn new(flags: &'a Flags, host: Host<'a>, file: Option<File>, problems: Vec<Problem>) -> Self {
         let own = OwnFiles::of(file.as_ref(), host);
-        Self { flags, host, file, problems, warnings: Vec::new(), own }
+        let mut read = ReadFiles::default();
+        if let Some(file) = &file {
+            read.add(&file.path);
+        }
+        Self { flags, host, file, problems, warnings: Vec::new(), own, read }
     }
 
     /// The flag's last value.

@@ -3,7 +3,7 @@
 //! Built once by `config::check` in the broker; the worker receives its part ([`Worker`]) as JSON in a sealed
 //! memfd. Nothing here reads a file, the environment or the network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,6 +140,12 @@ pub struct Config {
     pub confinement: Confinement,
     /// The agent's own files and directories, which no MCP server may reach.
     pub own_files: Vec<PathBuf>,
+    /// The files that all of this was read from, as they are spelled.
+    pub files: BTreeSet<PathBuf>,
+    /// What the broker must be able to read to read them again, without symbolic links.
+    pub readable: BTreeSet<PathBuf>,
+    /// How often the files are looked at for changes; `None` is never.
+    pub reload_interval: Option<Duration>,
     /// What was accepted but deserves a word in the log, as ready-made sentences.
     pub warnings: Vec<String>,
 }

@@ -55,7 +55,9 @@ fn a_message_with_descriptors_travels_alone() {
     let mut broker = Broker::new(a);
     let (read, write) = fds::pipe().unwrap();
     broker.queue(&verdict(1), vec![]).unwrap();
-    broker.queue(&ToWorker::Child { index: 0, era: None, generation: 1 }, vec![write, read]).unwrap();
+    broker
+        .queue(&ToWorker::Child { index: 0, era: None, generation: 1, carried: None }, vec![write, read])
+        .unwrap();
     broker.queue(&verdict(2), vec![]).unwrap();
     assert!(broker.flush().unwrap());
     let mut worker = Channel::<FromWorker, ToWorker>::new(b);
@@ -177,4 +179,18 @@ async fn a_worker_that_does_not_listen_delays_but_loses_nothing() {
     }
     drop(broker);
     assert!(worker.recv::<ToWorker>().await.unwrap().is_none());
+}
+
+#[test]
+fn the_most_that_is_said_of_a_child_fits_into_a_frame() {
+    let carried = msg::Carried {
+        last: u64::MAX,
+        retired: vec![u64::MAX; msg::MAX_RETIRED],
+        handshake: msg::Handshake::Answered,
+        unread: vec![255; msg::MAX_UNREAD],
+    };
+    let (index, generation, era) = (u8::MAX, u32::MAX, Some(msg::Era::Stateless));
+    let returned = FromWorker::Returned { index, generation, era, carried: carried.clone() };
+    assert!(render(&returned).is_ok());
+    assert!(render(&ToWorker::Child { index, era, generation, carried: Some(carried) }).is_ok());
 }

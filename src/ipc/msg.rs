@@ -17,6 +17,12 @@ pub const MAX_SHARD_TOKEN: usize = 4096;
 /// The longest JSON-RPC id, as raw JSON text.
 pub const MAX_RPC_ID: usize = 1024;
 
+/// The most numbers of abandoned requests that are known of a stdio child.
+pub const MAX_RETIRED: usize = 1024;
+/// The most bytes of an unfinished line that are handed on with a child. With [`MAX_RETIRED`] numbers they fit into a
+/// frame, however they are spelled.
+pub const MAX_UNREAD: usize = 8 * 1024;
+
 /// The MCP era that a stdio child serves (a child serves one only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +31,33 @@ pub enum Era {
     Session,
     /// 2026-07-28: stateless, `server/discover`.
     Stateless,
+}
+
+/// How far the handshake with a stdio child of the session era has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handshake {
+    /// No `initialize` has succeeded.
+    #[default]
+    Fresh,
+    /// It has, and `notifications/initialized` is outstanding.
+    Answered,
+    /// Done.
+    Ready,
+}
+
+/// What a worker knows of a stdio child that it gives back, for the one that has it next. Nothing is in progress then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// The number of the last request.
+    pub last: u64,
+    /// Numbers of requests that may still be answered although nobody waits; at most [`MAX_RETIRED`].
+    pub retired: Vec<u64>,
+    /// The handshake.
+    pub handshake: Handshake,
+    /// What was read of a line that is not complete; at most [`MAX_UNREAD`] bytes.
+    pub unread: Vec<u8>,
 }
 
 /// What a command is, as far as the broker needs to know.
@@ -136,6 +169,17 @@ pub enum FromWorker {
         /// Names the request; not used again before it is answered.
         ticket: u32,
     },
+    /// A child as it was asked for by `Return`, or at the end after `Drain`. The worker has closed its pipes.
+    Returned {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+        /// The era that it has taken.
+        era: Option<Era>,
+        /// What is known of it.
+        carried: Carried,
+    },
     /// Nothing is left to do after `Drain`; the worker exits next.
     Drained {
         /// Accepted calls that did not finish by the bound.
@@ -176,6 +220,29 @@ pub enum ToWorker {
         era: Option<Era>,
         /// Counts the starts of this command.
         generation: u32,
+        /// What another worker knew of it, if one had it before.
+        carried: Option<Carried>,
+    },
+    /// Another worker needs the child: finish what has been written to it, write nothing more, give it back.
+    Return {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+    },
+    /// It is not needed there any more; without effect when it has been given back.
+    Keep {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+    },
+    /// Answer to `Spawn`: another worker has the child and gives it back.
+    Elsewhere {
+        /// Which command.
+        index: u8,
+        /// Within so many milliseconds.
+        within_ms: u64,
     },
     /// A child ended or could not be started.
     ChildGone {

@@ -101,6 +101,12 @@ impl Lines {
         self.complete(line)
     }
 
+    /// What has come of a line that is not complete; `None` while a line beyond the bound passes.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<&[u8]> {
+        self.skipped.is_none().then_some(&self.buffer)
+    }
+
     fn complete(&mut self, mut line: BytesMut) -> Option<Line> {
         if self.skipped.is_none() && line.len() <= self.max {
             if line.last() == Some(&b'\r') {

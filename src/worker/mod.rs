@@ -139,7 +139,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         tokio::spawn(proxies.watch());
         polling.run().await;
         let unfinished = drain.finish().await;
-        close_children(&lanes);
+        return_children(&lanes, &link).await;
         // It goes the way of all messages: no end of a call is overtaken or lost.
         link.tell(FromWorker::Drained { unfinished });
     });
@@ -158,10 +158,17 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
 /// Passes the wishes of the stdio upstreams on to the broker.
 async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link: Link) {
     while let Some(event) = wanted.recv().await {
-        link.tell(match event {
-            StdioEvent::Want { index, era, seen } => FromWorker::Spawn { index, era, seen },
-            StdioEvent::Lost { index, generation } => FromWorker::ChildLost { index, generation },
-        });
+        link.tell(said(event));
+    }
+}
+
+fn said(event: StdioEvent) -> FromWorker {
+    match event {
+        StdioEvent::Want { index, era, seen } => FromWorker::Spawn { index, era, seen },
+        StdioEvent::Lost { index, generation } => FromWorker::ChildLost { index, generation },
+        StdioEvent::Returned { index, generation, era, carried } => {
+            FromWorker::Returned { index, generation, era, carried }
+        }
     }
 }
 
@@ -261,16 +268,18 @@ impl House {
         match message {
             ToWorker::Verdict { call, verdict } => self.dispatch.verdict(call, verdict),
             ToWorker::Orphan(ask) => self.dispatch.orphan(ask),
-            ToWorker::Child { index, era, generation } => match (fds.next(), fds.next(), self.stdio(index)) {
-                (Some(stdin), Some(stdout), Some(stdio)) => {
-                    stdio.attach(ChildPipes { stdin, stdout, era, generation });
+            ToWorker::Child { index, era, generation, carried } => {
+                match (fds.next(), fds.next(), self.stdio(index)) {
+                    (Some(stdin), Some(stdout), Some(stdio)) => {
+                        stdio.attach(ChildPipes { stdin, stdout, era, generation, carried });
+                    }
+                    _ => self.log.error(
+                        "mcpclient",
+                        "a child without pipes or binding",
+                        &[("index", index.into())],
+                    ),
                 }
-                _ => self.log.error(
-                    "mcpclient",
-                    "a child without pipes or binding",
-                    &[("index", index.into())],
-                ),
-            },
+            }
             ToWorker::ChildGone { index, generation, retry_in_ms } => {
                 if let Some(stdio) = self.stdio(index) {
                     stdio.gone(generation, Duration::from_millis(retry_in_ms));
@@ -282,6 +291,16 @@ impl House {
             },
             ToWorker::ConnectFailed { ticket, errno } => {
                 self.sockets.answer(ticket, Err(std::io::Error::from_raw_os_error(errno)));
+            }
+            ToWorker::Return { index, generation } => {
+                self.stdio(index).into_iter().for_each(|stdio| stdio.give_back(generation));
+            }
+            ToWorker::Keep { index, generation } => {
+                self.stdio(index).into_iter().for_each(|stdio| stdio.keep(generation));
+            }
+            ToWorker::Elsewhere { index, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                self.stdio(index).into_iter().for_each(|stdio| stdio.elsewhere(within));
             }
             ToWorker::Drain { poll_grace_ms, deadline_ms } => {
                 let now = Instant::now();
@@ -309,11 +328,11 @@ impl House {
     }
 }
 
-/// Lets the children know that nothing more comes.
-fn close_children(lanes: &Lanes) {
+/// Gives the children back: another worker may go on with them.
+async fn return_children(lanes: &Lanes, link: &Link) {
     for lane in lanes.iter() {
         if let Upstream::Stdio(stdio) = &lane.upstream {
-            stdio.close();
+            stdio.finish().await.into_iter().for_each(|event| link.tell(said(event)));
         }
     }
 }

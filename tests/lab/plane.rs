@@ -126,6 +126,11 @@ impl ControlPlane {
         self.ca.pem()
     }
 
+    /// Accepts another API key too, as while keys are rotated.
+    pub fn accept_key(&self, key: &str) {
+        self.state.lock().more_keys.push(key.into());
+    }
+
     /// Queues a command.
     pub fn enqueue(&self, command: Command) {
         self.state.enqueue(command.text(), None);

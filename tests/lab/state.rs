@@ -52,6 +52,8 @@ pub struct Inner {
     done: VecDeque<String>,
     faults: Vec<Fault>,
     most_waiters: usize,
+    /// Keys that are accepted besides the one of the options.
+    pub more_keys: Vec<String>,
     /// Commands by request id.
     pub pending: HashMap<String, Pending>,
     /// Every poll.
@@ -157,6 +159,7 @@ impl State {
             done: VecDeque::new(),
             faults: Vec::new(),
             most_waiters: 0,
+            more_keys: Vec::new(),
             pending: HashMap::new(),
             polls: Log::new(keep),
             responses: Log::new(keep),

@@ -128,7 +128,8 @@ fn note_answer(state: &State, poll: Option<usize>, posted: Option<usize>, answer
 
 fn refuse(state: &State, request: &Request<Incoming>, id: &str) -> Option<Response<Body>> {
     let bearer = request.headers().get(AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if bearer.strip_prefix("Bearer ") != Some(&state.options.api_key) {
+    let key = bearer.strip_prefix("Bearer ").unwrap_or_default();
+    if key != state.options.api_key && !state.lock().more_keys.iter().any(|more| more == key) {
         return Some(error(state, 401, "invalid_api_key", "the API key is not accepted"));
     }
     if id != state.options.tunnel_id {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use argh::FromArgs;
 use tunnelward::commands::confinement::{plan::Plan, subject};
-use tunnelward::config::{Flags, Host};
+use tunnelward::config::{Accounts, Flags, Host};
 use tunnelward::confine::report::name_of;
 use tunnelward::sys;
 
@@ -27,7 +27,7 @@ pub fn run(options: &Options) {
     sys::panic::abort_the_process();
     let env = BTreeMap::new();
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    let host = Host { env: &env, uid, gid, etc: Path::new("/etc") };
+    let host = Host { env: &env, uid, gid, accounts: &Accounts::of(Path::new("/etc")) };
     let plan = Plan::make(&Flags::default(), host).unwrap();
     // Worker and child inherit what the broker has.
     for member in &plan.members {

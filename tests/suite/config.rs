@@ -125,6 +125,7 @@ fn a_profile_with_every_section_loads() {
     let dir = tempfile::tempdir().unwrap();
     let ca = file(dir.path(), "ca.pem", &certificate());
     let key = file(dir.path(), "k", "s3cret\n");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
     let yaml = format!(
         r#"config_version: 1
 ca_bundle: env:CA_BUNDLE_PATH

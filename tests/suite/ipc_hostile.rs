@@ -130,6 +130,10 @@ fn a_child_or_command_that_is_not_there_is_a_breach() {
         (r#"[{"child_lost":{"index":0,"generation":1}}]"#, Breach::UnknownChild(0, 1)),
         (r#"[{"child_lost":{"index":9,"generation":1}}]"#, Breach::UnknownCommand(9)),
         (r#"[{"connect":{"binding":0,"ticket":1}}]"#, Breach::UnknownSocket(0)),
+        (
+            r#"[{"returned":{"index":0,"generation":1,"era":null,"carried":{"last":1,"retired":[],"handshake":"ready","unread":[]}}}]"#,
+            Breach::UnknownChild(0, 1),
+        ),
     ] {
         assert_eq!(judged(&[ready.clone(), message.into()]), Err(breach));
     }

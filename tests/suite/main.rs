@@ -66,6 +66,8 @@ mod proxy_mutual;
 mod proxy_routes;
 mod proxy_unix;
 mod redteam;
+mod reload;
+mod reload_load;
 mod resolution;
 mod resolver;
 mod tls_exchange;

@@ -80,6 +80,16 @@ impl Plan {
         world
     }
 
+    /// Starts all three after a change of how the agent is started, and waits until the agent has polled.
+    pub async fn start_as(self, change: impl FnOnce(Setup) -> Setup) -> World {
+        let plane = ControlPlane::start(self.options.clone()).await;
+        let stub = Stub::start(StubOptions::default()).await;
+        let setup = change(self.setup(&plane, &stub));
+        let world = World { plane, stub, agent: setup.start() };
+        world.plane.wait_for_poll(1, SOON).await;
+        world
+    }
+
     /// Starts all three.
     pub async fn start_without_waiting(self) -> World {
         let plane = ControlPlane::start(self.options.clone()).await;

@@ -71,16 +71,16 @@ fn identity(s: &mut Sources<'_>) -> Option<Identity> {
         without_effect(s, user.as_ref(), group.as_ref());
         return None;
     }
-    let accounts = Accounts::read(s.host.etc);
-    let found = user_id(&accounts, user.as_ref()).and_then(|(uid, primary)| {
-        Ok(Identity { uid, gid: group_id(&accounts, group.as_ref(), uid, primary)? })
+    let accounts = s.host.accounts;
+    let found = user_id(accounts, user.as_ref()).and_then(|(uid, primary)| {
+        Ok(Identity { uid, gid: group_id(accounts, group.as_ref(), uid, primary)? })
     });
     found.map_err(|problem| s.refuse(problem)).ok()
 }
 
 /// As an ordinary user nobody can be become; that is worth a word when somebody else was named.
 fn without_effect(s: &mut Sources<'_>, user: Option<&Given>, group: Option<&Given>) {
-    let accounts = Accounts::read(s.host.etc);
+    let accounts = s.host.accounts;
     let uid = user.map(|u| number(u.trimmed()).or_else(|| accounts.user(u.trimmed()).map(|found| found.0)));
     let gid = group.map(|g| number(g.trimmed()).or_else(|| accounts.group(g.trimmed())));
     let (is_uid, is_gid) = (s.host.uid, s.host.gid);

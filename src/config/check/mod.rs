@@ -3,6 +3,7 @@
 //! Broker only. Each part takes what it needs from the [`Sources`], leaves problems and warnings there, and goes
 //! on with a default.
 
+mod again;
 mod bindings;
 mod child;
 mod commands;
@@ -59,6 +60,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     let confinement = confinement::confinement(s);
+    let reload_interval = again::interval(s);
+    again::secrets(s, confinement.identity);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
         let worker = Worker {
@@ -82,6 +85,9 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             restart,
             confinement,
             own_files: sources.own.paths(),
+            files: sources.read.paths().clone(),
+            readable: again::places(&sources),
+            reload_interval,
             warnings: sources.warnings,
         });
     }

@@ -26,6 +26,8 @@ const MAX_CHAIN: u64 = 256 * 1024;
 enum Holds {
     /// The agent's: no MCP server may reach it.
     Own,
+    /// The agent's, and nobody else may read it.
+    Secret,
     /// Certificates of authorities, which lie where every program may read them.
     Authorities,
 }
@@ -229,7 +231,7 @@ fn pins(s: &mut Sources<'_>, place: &Place, given: &[Given], single: bool) -> Ve
 /// The certificates of a PEM file that a setting names.
 fn certificates(s: &mut Sources<'_>, given: &Given, name: &str, holds: Holds) -> Option<String> {
     let max = match holds {
-        Holds::Own => MAX_CHAIN,
+        Holds::Own | Holds::Secret => MAX_CHAIN,
         Holds::Authorities => read::MAX_BUNDLE,
     };
     let (path, text) = content(s, given, name, max, holds)?;
@@ -243,7 +245,7 @@ fn certificates(s: &mut Sources<'_>, given: &Given, name: &str, holds: Holds) ->
 
 /// The private key of a PEM file that a setting names.
 fn private_key(s: &mut Sources<'_>, given: &Given, name: &str) -> Option<Secret> {
-    let (path, text) = content(s, given, name, read::MAX_SECRET, Holds::Own)?;
+    let (path, text) = content(s, given, name, read::MAX_SECRET, Holds::Secret)?;
     let why = match pem::private_key(&text) {
         Ok(key) => return Some(key),
         Err(why) => format!("invalid {name} {}: {why}", show(&path)),
@@ -260,7 +262,8 @@ fn content(
     max: u64,
     holds: Holds,
 ) -> Option<(String, Zeroizing<String>)> {
-    let path = match Reference::parse(given.trimmed(), Spelling::AnyCase) {
+    let reference = Reference::parse(given.trimmed(), Spelling::AnyCase);
+    let path = match reference {
         Some(reference) => match s.path_of(reference, &given.place, name) {
             Ok(path) => path,
             Err(problem) => {
@@ -272,7 +275,12 @@ fn content(
     };
     let path = expand(&path, s.host);
     let shown = path.display().to_string();
-    if matches!(holds, Holds::Own) {
+    s.read.add(&path);
+    // Credentials are the service manager's: it sees to who may read them.
+    if matches!(holds, Holds::Secret) && !matches!(reference, Some(Reference::Credential(_))) {
+        s.read.secret(&path, &given.place, name);
+    }
+    if !matches!(holds, Holds::Authorities) {
         s.own.add(&given.place.path, &path);
     }
     match read::text(&path, max) {

@@ -73,18 +73,25 @@ pub(super) static TABLE: &[Attempt] = &[
         read(on_stage(CONFIGURATION)(c))
     }),
     attempt("read-key", "read the file of the API key", ALL, Target::Fixed, |c| read(on_stage(KEY)(c))),
-    attempt("read-own-files", "read any of the agent's own files", ALL, Target::Fixed, |c| {
-        let mut refused = Ok(());
-        for path in &c.own_files {
-            match read(path.clone()) {
-                Ok(()) => return Ok(()),
-                // A log that is not there yet.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => refused = Err(e),
+    // The broker reads them again when it reloads.
+    attempt(
+        "read-own-files",
+        "read any of the agent's own files",
+        [Open, REFUSED, REFUSED],
+        Target::Fixed,
+        |c| {
+            let mut refused = Ok(());
+            for path in &c.own_files {
+                match read(path.clone()) {
+                    Ok(()) => return Ok(()),
+                    // A log that is not there yet.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    Err(e) => refused = Err(e),
+                }
             }
-        }
-        refused
-    }),
+            refused
+        },
+    ),
     attempt(
         "read-passwd",
         "read /etc/passwd",

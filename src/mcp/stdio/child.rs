@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 use super::guard::Guard;
 use super::inbox::Inbox;
@@ -14,6 +15,7 @@ use super::settings::Settings;
 use super::table::{Entry, Table};
 use super::wire;
 use super::writer::{Origin, Outgoing};
+use crate::ipc::msg::{Carried, MAX_UNREAD};
 use crate::mcp::failure::{Failure, Kind};
 use crate::mcp::jsonrpc::Message;
 
@@ -37,8 +39,10 @@ pub(super) struct Child {
     pub(super) queued: Notify,
     /// The broker says that the process has ended, or another took its place.
     leaving: Notify,
-    /// Stdin is to be closed.
-    closing: Notify,
+    /// When it came.
+    pub(super) since: Instant,
+    /// Something has ended, or the child is to be given back.
+    calmed: Notify,
 }
 
 #[derive(Default)]
@@ -48,6 +52,8 @@ pub(super) struct State {
     pub(super) queue: VecDeque<Outgoing>,
     pub(super) replies: usize,
     ended: Option<Failure>,
+    /// It is to be given back: nothing more is put in.
+    parting: bool,
 }
 
 /// Why a message was not put in.
@@ -57,6 +63,17 @@ pub(super) enum Refused {
     Ended(Failure),
     /// The server has not been initialized.
     NotInitialized,
+    /// The child is being given back; there will be another, or this one again.
+    Parting,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Ended(failure) => failure,
+            Refused::NotInitialized | Refused::Parting => Self::closed(Kind::ConnectionClosed),
+        }
+    }
 }
 
 impl std::fmt::Debug for Child {
@@ -66,7 +83,8 @@ impl std::fmt::Debug for Child {
 }
 
 impl Child {
-    pub(super) fn new(generation: u32, settings: Arc<Settings>) -> Self {
+    /// A child that is new, or goes on where another worker has left it.
+    pub(super) fn new(generation: u32, settings: Arc<Settings>, carried: &Carried) -> Self {
         let all_room =
             u32::try_from(settings.max_line.saturating_mul(2) / ROOM_UNIT + 1).unwrap_or(u32::MAX >> 4);
         Self {
@@ -75,10 +93,15 @@ impl Child {
             room: Arc::new(Semaphore::new(usize::try_from(all_room).unwrap_or(1))),
             all_room,
             settings,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                table: Table::resume(carried.last, carried.retired.iter().copied()),
+                guard: Guard(carried.handshake),
+                ..State::default()
+            }),
             queued: Notify::new(),
             leaving: Notify::new(),
-            closing: Notify::new(),
+            since: Instant::now(),
+            calmed: Notify::new(),
         }
     }
 
@@ -99,6 +122,9 @@ impl Child {
         if let Some(failure) = state.ended {
             return Err(Refused::Ended(failure));
         }
+        if state.parting {
+            return Err(Refused::Parting);
+        }
         if !state.guard.admits(message) {
             return Err(Refused::NotInitialized);
         }
@@ -118,12 +144,16 @@ impl Child {
     }
 
     /// Puts a notification in and waits until it has been written, unless it is not for the server.
-    pub(super) async fn notification(&self, message: &Message) -> Result<(), Failure> {
-        let room = self.room_for(message.raw().len()).await.map_err(|_| self.why_ended())?;
+    pub(super) async fn notification(&self, message: &Message) -> Result<(), Refused> {
+        let room = self.room_for(message.raw().len()).await?;
         let written = {
             let mut state = self.lock();
             if let Some(failure) = state.ended {
-                return Err(failure);
+                return Err(Refused::Ended(failure));
+            }
+            // A cancellation brings the end of what is in progress nearer.
+            if state.parting && message.method() != "notifications/cancelled" {
+                return Err(Refused::Parting);
             }
             let Some(line) = state.line_for(message, &self.settings) else { return Ok(()) };
             let (tell, written) = oneshot::channel();
@@ -131,7 +161,7 @@ impl Child {
             written
         };
         self.queued.notify_one();
-        written.await.map_err(|_| self.why_ended())
+        written.await.map_err(|_| Refused::Ended(self.why_ended()))
     }
 
     /// Puts a line of the agent's own in; `false` when too many wait.
@@ -165,13 +195,37 @@ impl Child {
         self.lock().queue.len()
     }
 
-    /// Closes stdin, which asks the server to end.
-    pub(super) fn close(&self) {
-        self.closing.notify_one();
+    /// Lets nothing more in, so that the child can be given back; or does so again.
+    pub(super) fn part(&self, parting: bool) {
+        self.lock().parting = parting;
+        self.calm();
     }
 
-    pub(super) async fn closed(&self) {
-        self.closing.notified().await;
+    /// Something has ended that a child may have waited for to be given back.
+    pub(super) fn calm(&self) {
+        self.calmed.notify_one();
+    }
+
+    /// Resolves when the child can be given back: nothing more comes, and nothing is in progress or waits.
+    pub(super) async fn parted(&self) {
+        while self.carry(&[]).is_none() {
+            self.calmed.notified().await;
+        }
+    }
+
+    /// What its next owner has to know; `None` when it cannot be given back now.
+    pub(super) fn carry(&self, unread: &[u8]) -> Option<Carried> {
+        let state = self.lock();
+        let (last, retired) = state.table.idle()?;
+        if !state.parting || state.ended.is_some() || !state.queue.is_empty() || unread.len() > MAX_UNREAD {
+            return None;
+        }
+        Some(Carried {
+            last,
+            retired: retired.iter().copied().collect(),
+            handshake: state.guard.0,
+            unread: unread.to_vec(),
+        })
     }
 
     /// What stdout still holds is read, then the child is over.
@@ -205,7 +259,7 @@ impl State {
         match message.method() {
             "notifications/cancelled" => wire::cancelled(message, &self.table),
             // The agent has sent it already.
-            "notifications/initialized" if settings.send_initialized && self.guard == Guard::Ready => None,
+            "notifications/initialized" if settings.send_initialized && self.guard.is_open() => None,
             "notifications/initialized" => {
                 self.guard.announced();
                 Some(wire::plain(message.raw()))
@@ -238,5 +292,6 @@ pub(super) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.child.lock().abandon(self.number);
+        self.child.calm();
     }
 }

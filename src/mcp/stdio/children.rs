@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::StdioEvent;
 use super::child::Child;
 use super::settings::Timing;
 use crate::ipc::msg::Era;
@@ -41,6 +42,12 @@ pub(super) struct Children {
     session: Place,
     stateless: Place,
     fresh: Option<Arc<Child>>,
+    /// On their way back to the broker, with the eras they have taken.
+    parting: Vec<(Arc<Child>, Option<Era>)>,
+    /// Given back after the end.
+    returned: Vec<StdioEvent>,
+    /// Until when another worker gives back the child that this one has asked for.
+    elsewhere: Option<Instant>,
     /// The generation of the last child that came.
     seen: u32,
     timing: Timing,
@@ -50,7 +57,17 @@ pub(super) struct Children {
 impl Children {
     pub(super) fn new(timing: Timing) -> Self {
         let (session, stateless) = (Place::default(), Place::default());
-        Self { session, stateless, fresh: None, seen: 0, timing, closed: false }
+        Self {
+            session,
+            stateless,
+            fresh: None,
+            parting: Vec::new(),
+            returned: Vec::new(),
+            elsewhere: None,
+            seen: 0,
+            timing,
+            closed: false,
+        }
     }
 
     fn place(&mut self, era: Era) -> &mut Place {
@@ -66,10 +83,11 @@ impl Children {
             return Some(child);
         }
         self.seen = self.seen.max(child.generation);
+        self.elsewhere = None;
+        // It may have come in the place of what was asked for: whoever does not get it asks again.
+        self.session.wanted = None;
+        self.stateless.wanted = None;
         let Some(era) = era else {
-            // It may have come in the place of what was asked for: whoever does not get it asks again.
-            self.session.wanted = None;
-            self.stateless.wanted = None;
             return self.fresh.replace(child);
         };
         let generation = Some(child.generation);
@@ -87,7 +105,9 @@ impl Children {
             return Pick::Child(Arc::clone(child));
         }
         if let Some(child) = self.fresh.take() {
-            self.attach(Arc::clone(&child), Some(era));
+            let place = self.place(era);
+            (place.generation, place.child) = (Some(child.generation), Some(Arc::clone(&child)));
+            (place.wanted, place.retry_at) = (None, None);
             return Pick::Child(child);
         }
         let timing = self.timing;
@@ -105,7 +125,10 @@ impl Children {
     /// Takes out the child of this generation. `retry_at` holds for its era, or, when it had none or was never
     /// here, for every era without a child.
     pub(super) fn gone(&mut self, generation: u32, retry_at: Option<Instant>) -> Option<Arc<Child>> {
-        let fresh = self.fresh.take_if(|child| child.generation == generation);
+        let fresh = self.fresh.take_if(|child| child.generation == generation).or_else(|| {
+            let at = self.parting.iter().position(|(child, _)| child.generation == generation);
+            at.map(|at| self.parting.swap_remove(at).0)
+        });
         let named = [Era::Session, Era::Stateless]
             .into_iter()
             .find(|e| self.place(*e).generation == Some(generation));
@@ -113,7 +136,7 @@ impl Children {
             let place = self.place(era);
             place.wanted = None;
             place.retry_at = retry_at;
-            return place.child.take();
+            return place.child.take().or(fresh);
         }
         for era in [Era::Session, Era::Stateless] {
             let place = self.place(era);
@@ -130,18 +153,74 @@ impl Children {
         let same = |here: &mut Arc<Child>| Arc::ptr_eq(here, child);
         let found = [&mut self.fresh, &mut self.session.child, &mut self.stateless.child]
             .into_iter()
-            .find_map(|place| place.take_if(same));
-        found.is_some() && !self.closed
+            .find_map(|place| place.take_if(same))
+            .is_some();
+        (found || self.handed(child).is_some()) && !self.closed
     }
 
     /// All children.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Child>> {
-        [&self.fresh, &self.session.child, &self.stateless.child].into_iter().flatten()
+        let places = [&self.fresh, &self.session.child, &self.stateless.child];
+        places.into_iter().flatten().chain(self.parting.iter().map(|(child, _)| child))
     }
 
-    /// No more children and calls; returns those there are.
+    /// Takes a child out that is to be given back: no further call gets it.
+    pub(super) fn part(&mut self, generation: u32) -> Option<Arc<Child>> {
+        let same = |child: &mut Arc<Child>| child.generation == generation;
+        let (child, era) = match self.fresh.take_if(same) {
+            Some(child) => (child, None),
+            None => [Era::Session, Era::Stateless]
+                .into_iter()
+                .find_map(|era| Some((self.place(era).child.take_if(same)?, Some(era))))?,
+        };
+        self.parting.push((Arc::clone(&child), era));
+        Some(child)
+    }
+
+    /// Takes a child in again that need not be given back, unless it has been.
+    pub(super) fn rejoin(&mut self, generation: u32) -> Option<Arc<Child>> {
+        let at = self.parting.iter().position(|(child, _)| child.generation == generation)?;
+        let (child, era) = self.parting.swap_remove(at);
+        self.attach(Arc::clone(&child), era);
+        Some(child)
+    }
+
+    /// A child has been given back; the era that it had taken. `None` when it was not to be.
+    pub(super) fn handed(&mut self, child: &Arc<Child>) -> Option<Option<Era>> {
+        let at = self.parting.iter().position(|(parting, _)| Arc::ptr_eq(parting, child))?;
+        Some(self.parting.swap_remove(at).1)
+    }
+
+    /// Keeps an event for [`Children::leave`]; gives it back when this is not the end yet.
+    pub(super) fn at_end(&mut self, event: StdioEvent) -> Option<StdioEvent> {
+        if self.closed {
+            self.returned.push(event);
+            return None;
+        }
+        Some(event)
+    }
+
+    /// No more children and calls: all are on their way back.
     pub(super) fn close(&mut self) -> Vec<Arc<Child>> {
         self.closed = true;
+        let all: Vec<u32> = self.all().map(|child| child.generation).collect();
+        all.into_iter().for_each(|generation| drop(self.part(generation)));
         self.all().cloned().collect()
+    }
+
+    /// What was given back since [`Children::close`]; `None` while something still is on its way.
+    pub(super) fn leave(&mut self, at_once: bool) -> Option<Vec<StdioEvent>> {
+        (at_once || self.parting.is_empty()).then(|| std::mem::take(&mut self.returned))
+    }
+
+    /// Another worker has the child that was asked for.
+    pub(super) fn elsewhere(&mut self, until: Option<Instant>) {
+        self.elsewhere = until;
+    }
+
+    /// How long a call that came at `began` waits for a child.
+    pub(super) fn patience(&self, began: Instant) -> Instant {
+        let from = self.elsewhere.map_or(began, |until| until.max(began));
+        from.checked_add(self.timing.wait).unwrap_or(from)
     }
 }

@@ -7,42 +7,37 @@
 
 use bytes::Bytes;
 
-use crate::ipc::msg::Era;
+use crate::ipc::msg::{Era, Handshake};
 use crate::mcp::jsonrpc::{self, Message};
 
 /// The status of a refusal.
 pub(super) const REFUSED: u16 = 409;
 
-/// How far the handshake has come.
+/// Open once the handshake is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Guard {
-    /// No `initialize` has succeeded.
-    #[default]
-    Fresh,
-    /// It has, and `notifications/initialized` is outstanding.
-    Answered,
-    /// Open.
-    Ready,
-}
+pub(super) struct Guard(pub(super) Handshake);
 
 impl Guard {
     /// Whether the request may go to the child.
     pub(super) fn admits(self, request: &Message) -> bool {
-        self == Self::Ready
-            || request.era() == Era::Stateless
-            || matches!(request.method(), "initialize" | "ping")
+        self.is_open() || request.era() == Era::Stateless || matches!(request.method(), "initialize" | "ping")
     }
 
     /// An `initialize` succeeded.
     pub(super) fn answered(&mut self) {
-        *self = Self::Answered;
+        self.0 = Handshake::Answered;
     }
 
     /// `notifications/initialized` goes to the child, ahead of everything admitted from now on.
     pub(super) fn announced(&mut self) {
-        if *self == Self::Answered {
-            *self = Self::Ready;
+        if self.0 == Handshake::Answered {
+            self.0 = Handshake::Ready;
         }
+    }
+
+    /// Whether everything is admitted.
+    pub(super) fn is_open(self) -> bool {
+        self.0 == Handshake::Ready
     }
 }
 

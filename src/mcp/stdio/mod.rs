@@ -9,6 +9,7 @@
 //! late.
 
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,14 +17,14 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::failure::Failure;
 use super::{Answer, Call, End, Note};
 use crate::config::types::{Channel, Limits, Mcp};
-use crate::ipc::msg::Era;
+use crate::ipc::msg::{Carried, Era};
 use crate::log::Log;
-use child::{Child, Refused};
+use child::{Child, Refused, Ticket};
 use children::Children;
 use inbox::Event;
 use settings::{Counts, Settings, TIMING};
@@ -41,7 +42,7 @@ mod wire;
 mod writer;
 
 /// What the worker passes on to the broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StdioEvent {
     /// A call waits for a child.
     Want {
@@ -59,6 +60,17 @@ pub enum StdioEvent {
         /// Which start of it.
         generation: u32,
     },
+    /// A child is given back.
+    Returned {
+        /// Which command.
+        index: u8,
+        /// Which start of it.
+        generation: u32,
+        /// The era that it has taken.
+        era: Option<Era>,
+        /// What is known of it.
+        carried: Carried,
+    },
 }
 
 /// A child that runs.
@@ -72,6 +84,8 @@ pub struct ChildPipes {
     pub era: Option<Era>,
     /// Which start of the command it is.
     pub generation: u32,
+    /// What another worker knew of it, if one had it before.
+    pub carried: Option<Carried>,
 }
 
 /// A stdio binding. Cheap to share by reference; all methods take `&self`.
@@ -134,11 +148,12 @@ impl Stdio {
             return self.0.tell(StdioEvent::Lost { index: self.index(), generation });
         };
         self.0.settings.log.info("mcpclient", "stdio server attached", &fields);
-        let child = Arc::new(Child::new(generation, Arc::clone(&self.0.settings)));
+        let carried = pipes.carried.unwrap_or_default();
+        let child = Arc::new(Child::new(generation, Arc::clone(&self.0.settings), &carried));
         if let Some(old) = self.0.lock().attach(Arc::clone(&child), era) {
             old.leave();
         }
-        tokio::spawn(tend(Arc::clone(&self.0), child, stdin, stdout));
+        tokio::spawn(tend(Arc::clone(&self.0), child, stdin, stdout, carried.unread));
         self.0.changed.notify_waiters();
     }
 
@@ -151,12 +166,53 @@ impl Stdio {
         self.0.changed.notify_waiters();
     }
 
-    /// Closes the stdin of all children, for the end of the worker. Later calls fail.
-    pub fn close(&self) {
+    /// Another worker needs the child: it is given back as soon as everything that was written to it has been
+    /// answered. Calls that waited for it when it came are let in before. Must be called within the runtime.
+    pub fn give_back(&self, generation: u32) {
+        let shared = Arc::clone(&self.0);
+        let since = shared.lock().all().find(|child| child.generation == generation).map(|child| child.since);
+        let Some(at) = since.and_then(|since| since.checked_add(shared.settings.timing.turn)) else { return };
+        tokio::spawn(async move {
+            sleep_until(at).await;
+            let parted = shared.lock().part(generation);
+            if let Some(child) = parted {
+                child.part(true);
+            }
+        });
+    }
+
+    /// The child is not needed elsewhere any more.
+    pub fn keep(&self, generation: u32) {
+        let back = self.0.lock().rejoin(generation);
+        if let Some(child) = back {
+            child.part(false);
+            self.0.changed.notify_waiters();
+        }
+    }
+
+    /// Another worker has the child that was asked for, and gives it back within this time.
+    pub fn elsewhere(&self, within: Duration) {
+        self.0.lock().elsewhere(Instant::now().checked_add(within));
+        self.0.changed.notify_waiters();
+    }
+
+    /// Gives all children back, for the end of the worker. Later calls fail. What is returned is to be told before the
+    /// worker's last word; a child that is missing in it could not be given back.
+    pub async fn finish(&self) -> Vec<StdioEvent> {
         for child in self.0.lock().close() {
-            child.close();
+            child.part(true);
         }
         self.0.changed.notify_waiters();
+        let until = Instant::now() + self.0.settings.timing.linger;
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            let returned = self.0.lock().leave(Instant::now() >= until);
+            if let Some(returned) = returned {
+                return returned;
+            }
+            let _ = timeout_at(until, changed).await;
+        }
     }
 
     /// Forwards a request. Notifications that belong to it go to `notes` in their order.
@@ -197,16 +253,22 @@ impl Stdio {
     }
 
     async fn exchange(&self, call: &Call, notes: &mpsc::Sender<Note>) -> Result<Answer, Failure> {
-        let child = self.0.child(call.message.era()).await?;
-        let _slot = child.slot().await?;
-        let ticket = match child.request(&call.message).await {
-            Ok(ticket) => ticket,
-            Err(Refused::Ended(failure)) => return Err(failure),
-            Err(Refused::NotInitialized) => {
-                let body = guard::refusal(call.message.id());
-                return Ok(Answer { code: guard::REFUSED, headers: json(), body: Some(body), failure: None });
+        loop {
+            let child = self.0.child(call.message.era()).await?;
+            let _slot = child.slot().await?;
+            match child.request(&call.message).await {
+                Ok(ticket) => return Self::answer(&ticket, notes).await,
+                Err(Refused::Ended(failure)) => return Err(failure),
+                Err(Refused::NotInitialized) => {
+                    let (code, body) = (guard::REFUSED, Some(guard::refusal(call.message.id())));
+                    return Ok(Answer { code, headers: json(), body, failure: None });
+                }
+                Err(Refused::Parting) => {}
             }
-        };
+        }
+    }
+
+    async fn answer(ticket: &Ticket, notes: &mpsc::Sender<Note>) -> Result<Answer, Failure> {
         let mut wanted = true;
         loop {
             match ticket.inbox.next().await {
@@ -226,14 +288,20 @@ impl Stdio {
     async fn announce(&self, call: &Call) -> Result<(), Failure> {
         let message = &call.message;
         if message.method() != "notifications/cancelled" {
-            return self.0.child(message.era()).await?.notification(message).await;
+            loop {
+                match self.0.child(message.era()).await?.notification(message).await {
+                    Ok(()) => return Ok(()),
+                    Err(Refused::Parting) => {}
+                    Err(refused) => return Err(refused.into()),
+                }
+            }
         }
         // A cancellation does not tell its era, and needs no child that is not there.
         let id = message.params().and_then(|p| super::jsonrpc::members(p, ["requestId"])).map(|m| m.values);
         let Some([Some(id)]) = id else { return Ok(()) };
         let owner = self.0.lock().all().find(|child| child.has(id)).cloned();
         match owner {
-            Some(child) => child.notification(message).await,
+            Some(child) => Ok(child.notification(message).await?),
             None => Ok(()),
         }
     }

@@ -17,9 +17,8 @@ use crate::mcp::jsonrpc::{self, Incoming, Invalid, Message, Response};
 use crate::mcp::lines::{Line, Lines};
 
 impl Child {
-    /// Reads until the child closes its stdout.
-    pub(super) async fn read(&self, mut stdout: pipe::Receiver) {
-        let mut lines = Lines::new(self.settings.max_line);
+    /// Reads until the child closes its stdout. Loses nothing when it is dropped before.
+    pub(super) async fn read(&self, stdout: &mut pipe::Receiver, lines: &mut Lines) {
         // An error reading a pipe is as final as its end.
         while let Ok(1..) = stdout.read_buf(lines.room()).await {
             while let Some(line) = lines.next() {

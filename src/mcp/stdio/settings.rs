@@ -36,6 +36,8 @@ pub(super) struct Timing {
     pub(super) patience: Duration,
     /// How long a child may leave a line half read that nobody waits for.
     pub(super) stall: Duration,
+    /// A child that is wanted elsewhere stays this long at least, so that the calls that waited for it are let in.
+    pub(super) turn: Duration,
     /// How long the last words of a child are waited for.
     pub(super) linger: Duration,
 }
@@ -44,6 +46,7 @@ pub(super) const TIMING: Timing = Timing {
     wait: Duration::from_secs(30),
     patience: Duration::from_secs(10),
     stall: Duration::from_secs(30),
+    turn: Duration::from_millis(100),
     linger: Duration::from_millis(500),
 };
 

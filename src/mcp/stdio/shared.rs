@@ -12,8 +12,12 @@ use super::StdioEvent;
 use super::child::Child;
 use super::children::{Children, Pick};
 use super::settings::Settings;
-use crate::ipc::msg::Era;
+use crate::ipc::msg::{Carried, Era};
 use crate::mcp::failure::{Failure, Kind};
+use crate::mcp::lines::Lines;
+
+/// How soon a child that is to be given back is looked at again while it is in the middle of a line.
+const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// A binding without its handle.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Shared {
 
     /// The child for an era; asks for one and waits when there is none.
     pub(super) async fn child(&self, era: Era) -> Result<Arc<Child>, Failure> {
-        let until = Instant::now() + self.settings.timing.wait;
+        let began = Instant::now();
         loop {
             let mut changed = pin!(self.changed.notified());
             // Before looking, so that no change is missed.
@@ -51,10 +55,25 @@ impl Shared {
                 }
                 Pick::Wait => {}
             }
-            if timeout_at(until, changed).await.is_err() {
+            let until = self.lock().patience(began);
+            if timeout_at(until, changed).await.is_err() && self.lock().patience(began) <= Instant::now() {
                 return Err(Failure::closed(Kind::ConnectionClosed));
             }
         }
+    }
+
+    /// The child is with nobody of ours any more.
+    fn hand_back(&self, child: &Arc<Child>, carried: Carried) {
+        let (index, generation) = (self.settings.index, child.generation);
+        let mut children = self.lock();
+        let event = children
+            .handed(child)
+            .and_then(|era| children.at_end(StdioEvent::Returned { index, generation, era, carried }));
+        drop(children);
+        if let Some(event) = event {
+            self.tell(event);
+        }
+        self.changed.notify_waiters();
     }
 
     /// No new calls for this child.
@@ -69,26 +88,41 @@ impl Shared {
     }
 }
 
-/// Moves bytes between a child and its callers until it ends. What it has answered before it ended is delivered.
+/// Moves bytes between a child and its callers until it ends or is given back. What it has answered before it ended is
+/// delivered; what it has begun to say before it is given back goes with it.
 pub(super) async fn tend(
     shared: Arc<Shared>,
     child: Arc<Child>,
     stdin: pipe::Sender,
-    stdout: pipe::Receiver,
+    mut stdout: pipe::Receiver,
+    unread: Vec<u8>,
 ) {
     let linger = child.settings.timing.linger;
-    let mut reading = pin!(child.read(stdout));
-    // Stdin is closed when the writer is dropped, whichever branch is taken.
-    let (mut failure, patience) = tokio::select! {
-        biased;
-        () = &mut reading => (Failure::closed(Kind::Eof), None),
-        failure = child.write(stdin) => (failure, Some(linger)),
-        () = child.left() => (Failure::closed(Kind::Eof), Some(linger)),
-        () = child.closed() => (Failure::closed(Kind::Eof), Some(Duration::MAX)),
+    let mut lines = Lines::new(child.settings.max_line);
+    lines.room().extend_from_slice(&unread);
+    let mut writing = Box::pin(child.write(stdin));
+    let (mut failure, patience) = loop {
+        tokio::select! {
+            biased;
+            () = child.read(&mut stdout, &mut lines) => break (Failure::closed(Kind::Eof), None),
+            failure = &mut writing => break (failure, Some(linger)),
+            () = child.left() => break (Failure::closed(Kind::Eof), Some(linger)),
+            () = child.parted() => {}
+        }
+        if let Some(carried) = lines.unfinished().and_then(|unread| child.carry(unread)) {
+            // Our ends of the pipes are closed before anybody else is told that it may use them.
+            drop((writing, stdout));
+            return shared.hand_back(&child, carried);
+        }
+        // It is in the middle of a long line.
+        if timeout(A_MOMENT, child.read(&mut stdout, &mut lines)).await.is_ok() {
+            break (Failure::closed(Kind::Eof), None);
+        }
     };
+    drop(writing);
     shared.detach(&child);
     if let Some(patience) = patience
-        && timeout(patience, reading).await.is_ok()
+        && timeout(patience, child.read(&mut stdout, &mut lines)).await.is_ok()
     {
         // A process that ends closes everything, in whatever order that is noticed.
         failure = Failure::closed(Kind::Eof);

@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::inbox::Inbox;
+use crate::ipc::msg::MAX_RETIRED;
 use crate::mcp::ids::same_id;
-
-/// Most retired numbers that are remembered.
-pub(super) const MAX_RETIRED: usize = 1024;
 
 /// One request in flight.
 #[derive(Debug)]
@@ -49,6 +47,16 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// Where another table ended: nothing is in flight, and the numbers go on.
+    pub(super) fn resume(last: u64, retired: impl IntoIterator<Item = u64>) -> Self {
+        Self { last, waiting: BTreeMap::new(), retired: retired.into_iter().take(MAX_RETIRED).collect() }
+    }
+
+    /// The last number that was given out, and the retired ones; `None` while a request is in flight.
+    pub(super) fn idle(&self) -> Option<(u64, &BTreeSet<u64>)> {
+        self.waiting.is_empty().then_some((self.last, &self.retired))
+    }
+
     /// The number for the next request; each is given out once.
     pub(super) fn issue(&mut self) -> u64 {
         self.last += 1;

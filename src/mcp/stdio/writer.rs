@@ -58,7 +58,12 @@ impl Child {
     fn has_lines(&self) -> bool {
         let mut state = self.lock();
         state.forget_unwanted();
-        !state.queue.is_empty()
+        let some = !state.queue.is_empty();
+        drop(state);
+        if !some {
+            self.calm();
+        }
+        some
     }
 
     fn is_stuck(&self) -> bool {
@@ -78,6 +83,8 @@ impl Child {
         }
         if front.written >= front.line.len() {
             state.written();
+            drop(state);
+            self.calm();
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Flags, Host, load};
+use crate::config::{Accounts, Flags, Host, load};
 
+mod again;
 mod child;
 mod control;
 mod grants;
@@ -70,7 +71,8 @@ impl Try {
             std::fs::write(etc.path().join("passwd"), passwd).unwrap();
             std::fs::write(etc.path().join("group"), group).unwrap();
         }
-        let id = if self.root.is_some() { 0 } else { 1000 };
+        let own = rustix::process::geteuid().as_raw();
+        let id = if self.root.is_some() { 0 } else { own.max(1000) };
         let mut flags = Flags::default();
         for (name, value) in &self.flags {
             flags.add(name, value.clone());
@@ -81,7 +83,7 @@ impl Try {
             flags.add("config", path.to_str().unwrap().into());
         }
         let root = format!("{}/", dir.path().display());
-        load(&flags, Host { env: &self.env, uid: id, gid: id, etc: etc.path() })
+        load(&flags, Host { env: &self.env, uid: id, gid: id, accounts: &Accounts::of(etc.path()) })
             .map_err(|problems| problems.iter().map(|p| p.to_string().replace(&root, "")).collect())
     }
     #[track_caller]

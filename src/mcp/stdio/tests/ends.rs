@@ -154,22 +154,6 @@ async fn a_caller_that_goes_away_leaves_nothing_in_flight() {
 }
 
 #[tokio::test]
-async fn closing_ends_stdin_and_lets_the_server_finish() {
-    let mut rig = rig(|_| {});
-    let mut server = rig.ready().await;
-    let call = rig.call("m", "1", "{}");
-    let request = server.read().await;
-    rig.stdio.close();
-    assert_eq!(server.read_text().await, "");
-    server.result(&request, "{}").await;
-    assert_eq!(call.answer().await.0, 200);
-    assert_eq!(rig.call("ping", "2", "{}").failure("2").await.1, "connection_closed");
-    drop(server);
-    settle().await;
-    assert!(rig.events.try_recv().is_err());
-}
-
-#[tokio::test]
 async fn case_222_a_failure_says_nothing_that_a_server_or_caller_wrote() {
     let mut rig = rig(|_| {});
     let mut server = rig.ready().await;
@@ -186,7 +170,7 @@ async fn what_are_no_pipes_are_refused() {
     let mut rig = rig(|_| {});
     let null =
         || OwnedFd::from(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").unwrap());
-    rig.stdio.attach(ChildPipes { stdin: null(), stdout: null(), era: None, generation: 8 });
+    rig.stdio.attach(ChildPipes { stdin: null(), stdout: null(), era: None, generation: 8, carried: None });
     assert_eq!(rig.event().await, StdioEvent::Lost { index: 3, generation: 8 });
 }
 

@@ -14,6 +14,7 @@ use crate::mcp::jsonrpc;
 
 mod calls;
 mod ends;
+mod handing;
 mod notes;
 mod sessions;
 
@@ -34,6 +35,7 @@ fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
         wait: Duration::from_millis(400),
         patience: Duration::from_secs(10),
         stall: Duration::from_millis(200),
+        turn: Duration::from_millis(50),
         linger: Duration::from_millis(100),
     };
     let mut settings = Settings {
@@ -60,17 +62,24 @@ struct Server {
 
 impl Rig {
     fn attach(&mut self, era: Option<Era>) -> Server {
+        self.attach_keeping(era).0
+    }
+
+    /// The same; the broker's own ends are kept.
+    fn attach_keeping(&mut self, era: Option<Era>) -> (Server, ChildPipes) {
         self.next += 1;
         let (stdin_theirs, stdin_ours) = std::io::pipe().unwrap();
         let (stdout_ours, stdout_theirs) = std::io::pipe().unwrap();
-        let pipes =
-            ChildPipes { stdin: stdin_ours.into(), stdout: stdout_ours.into(), era, generation: self.next };
-        self.stdio.attach(pipes);
-        Server {
+        let (stdin, stdout): (OwnedFd, OwnedFd) = (stdin_ours.into(), stdout_ours.into());
+        let pipes = |stdin, stdout| ChildPipes { stdin, stdout, era, generation: self.next, carried: None };
+        let kept = pipes(stdin.try_clone().unwrap(), stdout.try_clone().unwrap());
+        self.stdio.attach(pipes(stdin, stdout));
+        let server = Server {
             stdin: Some(BufReader::new(pipe::Receiver::from_owned_fd(stdin_theirs.into()).unwrap())),
             stdout: Some(pipe::Sender::from_owned_fd(stdout_theirs.into()).unwrap()),
             generation: self.next,
-        }
+        };
+        (server, kept)
     }
 
     /// A child of the session era that has been initialized.

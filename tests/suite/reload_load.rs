@@ -1,0 +1,114 @@
+//! Key, trust anchors and configuration are replaced under load: nothing is lost, nothing forwarded twice, nothing fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::agent::SOON;
+use crate::calls::{Record, open, plan, tag, text_of, tool};
+use crate::lab::pki::Ca;
+use crate::reload::{edit, own, reload, replace};
+use crate::world::World;
+
+const CALLS: usize = 2000;
+const CONCURRENCY: usize = 20;
+
+fn id(n: usize) -> String {
+    format!("c{n}")
+}
+
+/// Makes all calls while everything is replaced, and returns how many were answered before the last reload.
+async fn rotate(world: World) -> World {
+    let world = Arc::new(world);
+    let next = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..CONCURRENCY)
+        .map(|_| {
+            let (world, next) = (Arc::clone(&world), Arc::clone(&next));
+            tokio::spawn(async move {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= CALLS {
+                        return;
+                    }
+                    let call = tool(&id(n), "echo", &format!("{{\"text\":\"{n}\"}}"));
+                    let mut answers = world.plane.enqueue_watched(call);
+                    let answer = tokio::time::timeout(SOON * 3, answers.recv()).await.expect("lost").unwrap();
+                    assert_eq!(text_of(&answer), n.to_string());
+                }
+            })
+        })
+        .collect();
+    let reached = |share: usize| {
+        let next = Arc::clone(&next);
+        async move {
+            while next.load(Ordering::Relaxed) < CALLS * share / 100 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    let dir = world.agent.dir.path().to_path_buf();
+    reached(10).await;
+    world.plane.accept_key("sk-next");
+    replace(&dir.join("key"), "sk-next");
+    reload(&world.agent, 1).await;
+    reached(30).await;
+    let bundle = std::fs::read_to_string(dir.join("ca.pem")).unwrap();
+    replace(&dir.join("ca.pem"), &format!("{}{bundle}", Ca::new().pem()));
+    reload(&world.agent, 2).await;
+    reached(50).await;
+    edit(&world.agent, "poll_grace: 50ms", "poll_grace: 60ms");
+    reload(&world.agent, 3).await;
+    assert!(next.load(Ordering::Relaxed) < CALLS, "the load ended before the last reload");
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    Arc::try_unwrap(world).unwrap_or_else(|_| panic!("a caller is left"))
+}
+
+/// Asserts that every call is there exactly once, given how often each was seen.
+#[track_caller]
+fn once(what: &str, texts: impl Iterator<Item = String>) {
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for text in texts {
+        let tagged = text.split(r#""tag":"c"#).nth(1).and_then(|rest| rest.split('"').next());
+        if let Some(n) = tagged.and_then(|n| n.parse().ok()) {
+            *seen.entry(n).or_default() += 1;
+        }
+    }
+    let wrong: Vec<_> = (0..CALLS).filter(|n| seen.get(n) != Some(&1)).map(|n| (n, seen.get(&n))).collect();
+    assert!(wrong.is_empty(), "{what}: {wrong:?} (tags look like {})", tag("c0"));
+}
+
+/// Every call was answered once.
+fn answered(world: &World) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for response in world.plane.responses() {
+        assert_eq!(response.status, 200, "{}", response.request_id);
+        *seen.entry(response.request_id).or_default() += 1;
+    }
+    assert!((0..CALLS).all(|n| seen.get(&id(n)) == Some(&1)), "not every call was answered once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_under_load_over_http_loses_doubles_and_fails_nothing() {
+    let world = rotate(plan().start_as(own).await).await;
+    answered(&world);
+    once("forwarded", world.stub.requests().iter().map(|request| request.text().to_string()));
+    assert_eq!((world.agent.count("worker started"), world.agent.count("worker died")), (4, 0));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotation_under_load_over_stdio_loses_doubles_and_fails_nothing_and_keeps_the_server() {
+    let record = Record::new();
+    let world = plan().stdio(&record.flag(), "").start_as(own).await;
+    open(&world, "o").await;
+    let world = rotate(world).await;
+    answered(&world);
+    once("forwarded", record.lines().into_iter().map(|(_, line)| line));
+    let servers: std::collections::BTreeSet<u64> = record.lines().into_iter().map(|(pid, _)| pid).collect();
+    assert_eq!(servers.len(), 1, "the server was replaced");
+    assert_eq!(record.count("\"initialize\""), 1);
+    world.end().await;
+}
