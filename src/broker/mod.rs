@@ -29,6 +29,7 @@ use service::Broker;
 use source::Source;
 use spawn::Images;
 
+pub mod breach;
 pub mod budget;
 pub mod child;
 pub mod children;
@@ -51,6 +52,7 @@ pub mod source;
 pub mod spawn;
 mod strays;
 pub mod supervise;
+mod telling;
 #[cfg(test)]
 mod testing;
 pub mod window;

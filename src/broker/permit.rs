@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+pub use super::breach::Breach;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
@@ -96,56 +97,6 @@ pub enum Step {
         unfinished: u32,
     },
 }
-
-/// Why a worker is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breach {
-    /// The message is not legal at this point of the worker's life.
-    OutOfState(&'static str),
-    /// A call number is not greater than the ones before, or is taken.
-    CallReused(u64),
-    /// A part of a call is longer than it may be, or missing, or there where it may not be.
-    BadAsk(&'static str),
-    /// The channel is not configured.
-    UnknownChannel,
-    /// Too many calls at a time.
-    TooManyCalls,
-    /// The call was not permitted, or has ended before.
-    UnknownCall(u64),
-    /// There is no such command.
-    UnknownCommand(u8),
-    /// The worker was never given this child.
-    UnknownChild(u8, u32),
-    /// The binding has no Unix socket.
-    UnknownSocket(u8),
-    /// A request for a connection has the ticket of one that is not answered yet, or too many are not.
-    BadTicket(u32),
-    /// The reason of a failing poll is too long.
-    LongReason,
-    /// What is said of a child that is given back is longer than it may be.
-    LongCarried,
-}
-
-impl std::fmt::Display for Breach {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::OutOfState(what) => write!(f, "{what} is not legal in this state"),
-            Self::CallReused(call) => write!(f, "call number {call} does not increase"),
-            Self::BadAsk(what) => write!(f, "{what} of a call is not legal"),
-            Self::UnknownChannel => f.write_str("the channel of a call is not configured"),
-            Self::TooManyCalls => write!(f, "more than {MAX_HELD} calls at a time"),
-            Self::UnknownCall(call) => write!(f, "call {call} is not in progress"),
-            Self::UnknownCommand(index) => write!(f, "there is no command {index}"),
-            Self::UnknownChild(index, generation) => write!(f, "command {index} has no child {generation}"),
-            Self::UnknownSocket(binding) => write!(f, "binding {binding} has no Unix socket"),
-            Self::BadTicket(ticket) => write!(f, "request {ticket} for a connection is one too many"),
-            Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
-            Self::LongCarried => f.write_str("too much is said of a child that is given back"),
-        }
-    }
-}
-
-impl std::error::Error for Breach {}
 
 /// A call that was permitted or inherited, and when.
 #[derive(Clone, Debug)]

@@ -1,16 +1,15 @@
 //! One worker process: its socket, its permit table, its stderr, and how long it may take for what. Broker only.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::child::Id;
-use super::handing::{About, WorkerId};
-use super::permit::{Held, MAX_HELD, Permit, Step};
+use super::handing::WorkerId;
+use super::permit::{Held, Permit, Step};
 use super::relay::{Bounds, Relay};
-use super::sockets::{Answer, Sockets};
+use super::sockets::Sockets;
 use super::spawn::{Images, Process};
 use super::window::Window;
 use crate::config::route::Via;
@@ -27,15 +26,13 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// What is logged when it does not.
 const NOT_STARTED: &str = "worker does not start";
 /// From its last word until a worker must have ended.
-const END_LIMIT: Duration = Duration::from_secs(5);
-/// Most messages waiting for room in the socket: more than the orphans and the calls of an honest worker together.
-const MAX_QUEUED: usize = 3 * MAX_HELD;
+pub(super) const END_LIMIT: Duration = Duration::from_secs(5);
 /// Frames taken from the worker in one turn of the loop.
 const MAX_FRAMES: usize = 16;
 
 /// How far a worker has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Has not said that it is confined.
     Starting,
     /// Is confined, and waits for leave to use the network.
@@ -52,22 +49,22 @@ pub struct Worker {
     pub process: Process,
     /// Its stderr.
     pub stderr: Relay,
-    channel: Channel<ToWorker, FromWorker>,
-    permit: Permit,
+    pub(super) channel: Channel<ToWorker, FromWorker>,
+    pub(super) permit: Permit,
     sockets: Sockets,
-    stage: Stage,
+    pub(super) stage: Stage,
     /// The slots of the commands in its configuration.
-    slots: Vec<u8>,
+    pub(super) slots: Vec<u8>,
     /// Ended without having served.
     discarded: bool,
     /// Until when it was told to finish.
-    finish: Option<Instant>,
+    pub(super) finish: Option<Instant>,
     /// Nothing more is read from it, nothing more said to it: it has said its last word, broke the protocol, or
     /// closed its end.
-    mute: bool,
+    pub(super) mute: bool,
     drained: bool,
     /// When it is killed, and what is logged then.
-    limit: Option<(Instant, &'static str)>,
+    pub(super) limit: Option<(Instant, &'static str)>,
 }
 
 impl Worker {
@@ -154,25 +151,6 @@ impl Worker {
         self.slots.get(usize::from(index)).copied()
     }
 
-    /// What it calls the command of a slot.
-    fn index(&self, slot: u8) -> Option<u8> {
-        self.slots.iter().position(|own| *own == slot).and_then(|at| u8::try_from(at).ok())
-    }
-
-    /// Lets it use the network.
-    pub fn go(&mut self, log: &Log) {
-        self.stage = Stage::Serving;
-        self.say(&ToWorker::Go {}, Vec::new(), log);
-    }
-
-    /// Makes it answer, with a failure, for calls that a dead worker held.
-    pub fn inherit(&mut self, orphans: &[Held], now: Instant, log: &Log) {
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            let ask = self.permit.inherit(ask, now);
-            self.say(&ToWorker::Orphan(ask), Vec::new(), log);
-        }
-    }
-
     /// Whether it said that nothing is left to do.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -188,51 +166,6 @@ impl Worker {
     #[must_use]
     pub fn into_orphans(self) -> Vec<Held> {
         self.permit.into_held()
-    }
-
-    /// Tells it something about a child of the slot that `id` names.
-    pub fn tell(&mut self, Id { index: slot, generation }: Id, what: About, log: &Log) {
-        let Some(index) = self.index(slot) else { return };
-        let mut fds = Vec::new();
-        let message = match what {
-            About::Given(era, carried, pipes) => {
-                self.permit.give(index, generation);
-                fds = vec![pipes.stdin, pipes.stdout];
-                ToWorker::Child { index, era, generation, carried }
-            }
-            About::Gone(retry_in) => ToWorker::ChildGone { index, generation, retry_in_ms: ms(retry_in) },
-            About::Return => ToWorker::Return { index, generation },
-            About::Keep => ToWorker::Keep { index, generation },
-            About::Elsewhere(within) => ToWorker::Elsewhere { index, within_ms: ms(within) },
-        };
-        self.say(&message, fds, log);
-    }
-
-    /// Answers its requests for connections.
-    fn connected(&mut self, answers: Vec<Answer>, log: &Log) {
-        for Answer { ticket, result } in answers {
-            self.permit.answered(ticket);
-            match result {
-                Ok(socket) => self.say(&ToWorker::Connected { ticket }, vec![socket], log),
-                Err(errno) => self.say(&ToWorker::ConnectFailed { ticket, errno }, Vec::new(), log),
-            }
-        }
-    }
-
-    /// Tells it to poll no more and to be done within the bound. `poll_grace` is what the outstanding poll still gets;
-    /// without one it runs its course.
-    pub fn drain(&mut self, stop: &types::Stop, poll_grace: Option<Duration>, now: Instant, log: &Log) {
-        self.permit.drain();
-        // One that finishes already gets no more time for being told again.
-        let finish = now + stop.drain_timeout;
-        let finish = self.finish.map_or(finish, |before| before.min(finish));
-        self.finish = Some(finish);
-        // One that is leaving has less time than that.
-        if !self.mute {
-            self.limit = Some((finish + END_LIMIT, "worker does not finish"));
-        }
-        let (poll_grace_ms, deadline_ms) = (poll_grace.map(ms), ms(finish.saturating_duration_since(now)));
-        self.say(&ToWorker::Drain { poll_grace_ms, deadline_ms }, Vec::new(), log);
     }
 
     /// Sends what is queued, as far as the socket takes it.
@@ -324,18 +257,6 @@ impl Worker {
         }
     }
 
-    fn say(&mut self, message: &ToWorker, fds: Vec<OwnedFd>, log: &Log) {
-        if self.mute {
-            return;
-        }
-        if self.channel.queued() >= MAX_QUEUED {
-            return self.broke(&"it asks without listening", log);
-        }
-        if let Err(e) = self.channel.queue(message, fds) {
-            self.broke(&e, log);
-        }
-    }
-
     /// What a step means for the worker itself.
     fn heed(&mut self, step: &Step, now: Instant) {
         match step {
@@ -357,14 +278,10 @@ impl Worker {
         self.limit = Some((now + END_LIMIT, "worker does not end"));
     }
 
-    fn broke(&mut self, why: &dyn std::fmt::Display, log: &Log) {
+    pub(super) fn broke(&mut self, why: &dyn std::fmt::Display, log: &Log) {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
         self.kill();
     }
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The request ids of a few calls, for the log.

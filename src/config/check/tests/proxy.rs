@@ -66,6 +66,7 @@ fn a_proxy_may_be_a_reference_and_its_credentials_are_taken_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("proxy");
     std::fs::write(&path, "http://u:s%40cret@p:3128\n").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).unwrap();
     let attempt = base()
         .env("P", "http://u:pw@p:1")
         .env("CREDENTIALS_DIRECTORY", dir.path().to_str().unwrap())
