@@ -174,7 +174,11 @@ impl Broker {
         let old = self.current.replace(worker);
         // It began with the promise of the old configuration.
         if let Some(old) = self.workers.iter_mut().find(|worker| Some(worker.id) == old) {
-            old.drain(&self.config.stop, None, now, &self.log);
+            if old.was_let_go() {
+                old.drain(&self.config.stop, None, now, &self.log);
+            } else {
+                old.discard();
+            }
         }
         (self.config, self.slots) = (*config, slots);
         if let Some(files) = files {

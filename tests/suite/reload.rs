@@ -178,7 +178,9 @@ async fn a_stdio_server_that_is_unchanged_survives_with_its_state() {
         edit(&world.agent, "drain_timeout: 20000ms", "drain_timeout: 20s");
         reload(&world.agent, round).await;
         // Without a new handshake, by the same process.
+        // The old worker's poll waits longest and gets the first; the second has to wait for the server.
         assert_eq!(pid_of_server(&world, &format!("after{round}")).await, server);
+        assert_eq!(pid_of_server(&world, &format!("later{round}")).await, server);
         assert_eq!(text_of(&world.plane.wait_for_response(&slow, SOON).await), "slept");
     }
     assert_eq!(record.count("\"initialize\""), 1);
@@ -293,6 +295,23 @@ async fn reloads_during_a_reload_end_with_the_last_configuration() {
     found.await.expect("the last key is not used");
     works(&world, "after").await;
     assert_eq!(world.agent.count("worker died"), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reload_right_after_the_start_does_not_wait_for_a_worker_that_never_served() {
+    let world = plan().start_as(own).await;
+    for n in 0..6 {
+        kill(world.agent.worker_pid(), "KILL");
+        eventually(|| (world.agent.count("worker died") > n).then_some(())).await.unwrap();
+        world.agent.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(40 * u64::try_from(n).unwrap())).await;
+    }
+    let began = std::time::Instant::now();
+    eventually(|| (crate::agent::children_of(world.agent.pid()).len() == 1).then_some(())).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15));
+    works(&world, "after").await;
+    assert_eq!(world.agent.count("killing the worker"), 0);
     world.end().await;
 }
 
