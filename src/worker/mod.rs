@@ -109,7 +109,8 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     let Parts { channel, uplink, wanted, go, poll_timeout } = parts;
     let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
-    tokio::spawn(ask_for_children(wanted, link.clone()));
+    let (told, ask_told) = oneshot::channel();
+    tokio::spawn(ask_for_children(wanted, ask_told, link.clone()));
     let facts = sealed.facts();
     link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
 
@@ -130,6 +131,11 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         polling.run().await;
         let unfinished = drain.finish().await;
         return_children(&lanes, &link).await;
+        // What was said of children before is not overtaken either.
+        let (tell, all_told) = oneshot::channel();
+        if told.send(tell).is_ok() {
+            let _ = all_told.await;
+        }
         // It goes the way of all messages: no end of a call is overtaken or lost.
         link.tell(FromWorker::Drained { unfinished });
     });
@@ -145,10 +151,25 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     }
 }
 
-/// Passes the wishes of the stdio upstreams on to the broker.
-async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link: Link) {
-    while let Some(event) = wanted.recv().await {
-        link.tell(said(event));
+/// Passes what the stdio upstreams say on to the broker. `told` is answered when all that was said before has been.
+async fn ask_for_children(
+    mut wanted: mpsc::UnboundedReceiver<StdioEvent>,
+    mut told: oneshot::Receiver<oneshot::Sender<()>>,
+    link: Link,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            event = wanted.recv() => match event {
+                Some(event) => link.tell(said(event)),
+                None => return,
+            },
+            all = &mut told => {
+                // Nothing is said after the last word.
+                let _ = all.map(|all| all.send(()));
+                return;
+            }
+        }
     }
 }
 

@@ -305,7 +305,8 @@ async fn reloads_during_a_reload_end_with_the_last_configuration() {
 async fn a_reload_right_after_the_start_does_not_wait_for_a_worker_that_never_served() {
     let world = plan().control("poll_timeout: 1s").start_as(own).await;
     for n in 0..6 {
-        kill(world.agent.worker_pid(), "KILL");
+        let worker = eventually(|| world.agent.child_with("worker")).await.unwrap();
+        kill(worker, "KILL");
         eventually(|| (world.agent.count("worker died") > n).then_some(())).await.unwrap();
         world.agent.signal("HUP");
         tokio::time::sleep(Duration::from_millis(40 * u64::try_from(n).unwrap())).await;
