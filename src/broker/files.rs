@@ -57,6 +57,11 @@ impl Files {
         self
     }
 
+    /// Those that cannot be read, so that neither a change is seen nor a reload possible.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
+        self.seen.iter().filter(|seen| seen.digest.is_none()).map(|seen| seen.path.as_path())
+    }
+
     /// When to look again.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

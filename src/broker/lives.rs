@@ -18,15 +18,16 @@ use crate::exit::Exit;
 const SIGSYS: i32 = 31;
 
 impl Broker {
-    /// Starts a worker with a configuration whose commands are in these slots.
+    /// Starts a worker whose commands are in these slots, with another configuration than the one in force or with that.
     pub(super) fn launch_worker(
         &mut self,
-        config: &types::Config,
-        slots: &[u8],
+        other: Option<&types::Config>,
+        slots: Vec<u8>,
         now: Instant,
     ) -> io::Result<WorkerId> {
         let id = WorkerId(self.last_worker.0.saturating_add(1));
-        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots.to_vec()), now)?;
+        let config = other.unwrap_or(&self.config);
+        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots), now)?;
         self.last_worker = id;
         self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
         self.workers.push(worker);
@@ -35,8 +36,7 @@ impl Broker {
 
     /// Starts the worker that serves with the configuration in force.
     pub(super) fn start_worker(&mut self, now: Instant) -> io::Result<()> {
-        let (config, slots) = (self.config.clone(), self.slots.clone());
-        self.current = Some(self.launch_worker(&config, &slots, now)?);
+        self.current = Some(self.launch_worker(None, self.slots.clone(), now)?);
         Ok(())
     }
 

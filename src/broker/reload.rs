@@ -35,9 +35,8 @@ pub struct Renewal {
 #[derive(Debug)]
 pub struct Incoming {
     worker: WorkerId,
-    config: Box<Config>,
-    /// Of the configuration, when it was read anew.
-    files: Option<Files>,
+    /// What was read anew; else the configuration stays as it is.
+    anew: Option<Box<(Config, Files)>>,
     /// Of the commands of the configuration.
     pub slots: Vec<u8>,
     /// Those of them that are new.
@@ -65,8 +64,7 @@ impl Broker {
             self.log.info("broker", "the files of the resolver were replaced; so is the worker", &[]);
             if self.has_room() {
                 self.notify.reloading();
-                let config = self.config.clone();
-                let begun = self.bring_in(config, None, now);
+                let begun = self.bring_in(None, now);
                 self.begun(begun, now);
             } else {
                 self.reload_again = true;
@@ -93,7 +91,7 @@ impl Broker {
         let before = Files::of(&self.config, now);
         let begun = self.renewed().and_then(|config| {
             let files = Files::of(&config, now).unless_changed_since(&before);
-            self.bring_in(config, Some(files), now)
+            self.bring_in(Some(Box::new((config, files))), now)
         });
         self.begun(begun, now);
     }
@@ -122,14 +120,18 @@ impl Broker {
     }
 
     /// Starts the worker and the servers that are new.
-    fn bring_in(&mut self, config: Config, files: Option<Files>, now: Instant) -> Result<(), Vec<String>> {
+    fn bring_in(&mut self, anew: Option<Box<(Config, Files)>>, now: Instant) -> Result<(), Vec<String>> {
         let said = |e: io::Error| vec![e.to_string()];
-        let (slots, fresh) = self.slots_for(&config.commands, &config.restart).map_err(said)?;
+        let (slots, fresh) = match &anew {
+            Some(anew) => self.slots_for(&anew.0.commands, &anew.0.restart).map_err(said)?,
+            None => (self.slots.clone(), Vec::new()),
+        };
         for slot in &fresh {
             self.children.begin_one(*slot, now).map_err(|e| vec![e.to_string()])?;
         }
-        let worker = self.launch_worker(&config, &slots, now).map_err(said)?;
-        self.incoming = Some(Incoming { worker, config: Box::new(config), files, slots, fresh });
+        let config = anew.as_ref().map(|anew| &anew.0);
+        let worker = self.launch_worker(config, slots.clone(), now).map_err(said)?;
+        self.incoming = Some(Incoming { worker, anew, slots, fresh });
         Ok(())
     }
 
@@ -170,19 +172,23 @@ impl Broker {
         if !ready || runs.contains(&None) {
             return;
         }
-        let Some(Incoming { worker, config, files, slots, .. }) = self.incoming.take() else { return };
+        let Some(Incoming { worker, anew, slots, .. }) = self.incoming.take() else { return };
         let old = self.current.replace(worker);
         // It began with the promise of the old configuration.
         if let Some(old) = self.workers.iter_mut().find(|worker| Some(worker.id) == old) {
-            old.drain(&self.config.stop, None, now, &self.log);
+            if old.was_let_go() {
+                old.drain(&self.config.stop, None, now, &self.log);
+            } else {
+                old.discard();
+            }
         }
-        (self.config, self.slots) = (*config, slots);
-        if let Some(files) = files {
-            self.files = files;
-        }
-        self.worker_budget.set(&self.config.restart);
+        self.slots = slots;
         self.restart_at = None;
-        report(&self.config, &self.log);
+        if let Some(anew) = anew {
+            (self.config, self.files) = *anew;
+            self.worker_budget.set(&self.config.restart);
+            report(&self.config, &self.log);
+        }
         self.children.renew(&self.slots, now);
         self.let_slots_go(now);
         self.log.info("broker", "reloaded; the old worker finishes", &[]);

@@ -121,6 +121,13 @@ impl Broker {
 
     /// Starts everything.
     pub(super) fn begin(&mut self, now: Instant) -> Result<(), Exit> {
+        for path in self.files.unreadable() {
+            let fields = [
+                ("path", path.display().to_string().into()),
+                ("remedy", "let the agent's user read it, and restart".into()),
+            ];
+            self.log.warn("config", "this file cannot be read again, so a reload will be refused", &fields);
+        }
         let commands = self.config.commands.clone();
         match self.slots_for(&commands, &self.config.restart.clone()) {
             Ok((slots, _)) => self.slots = slots,

@@ -133,6 +133,12 @@ impl Worker {
         self.stage == Stage::Ready
     }
 
+    /// Whether it was ever let use the network.
+    #[must_use]
+    pub fn was_let_go(&self) -> bool {
+        self.stage == Stage::Serving
+    }
+
     /// Whether it may use the network and listens.
     #[must_use]
     pub fn serves(&self) -> bool {

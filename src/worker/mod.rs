@@ -4,11 +4,10 @@
 //! socket: what it needs of that kind it asks the broker for.
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use crate::config::types::Transport;
 use crate::confine::kernel::Kernel;
@@ -19,9 +18,9 @@ use crate::control::poll::Poller;
 use crate::control::respond::Responder;
 use crate::exit::Exit;
 use crate::ipc::channel::{self, AsyncChannel};
-use crate::ipc::msg::{FromWorker, ToWorker};
+use crate::ipc::msg::FromWorker;
 use crate::log::{Level, Log};
-use crate::mcp::stdio::{ChildPipes, Stdio, StdioEvent};
+use crate::mcp::stdio::{Stdio, StdioEvent};
 use crate::mcp::{Upstream, http_leg};
 use crate::net;
 use crate::sys;
@@ -29,7 +28,7 @@ use crate::tls::Trust;
 
 use call::Carrier;
 use dispatch::Dispatch;
-use drain::{Drain, Order};
+use drain::Drain;
 use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
@@ -44,6 +43,7 @@ mod drain;
 mod lane;
 mod link;
 pub mod look;
+mod obey;
 mod polling;
 pub mod proxies;
 mod start;
@@ -116,7 +116,8 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     let Parts { channel, uplink, wanted, missing, go, poll_timeout } = parts;
     let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
-    tokio::spawn(ask_for_children(wanted, link.clone()));
+    let (told, ask_told) = oneshot::channel();
+    tokio::spawn(ask_for_children(wanted, ask_told, link.clone()));
     tokio::spawn(ask_for_sockets(missing, link.clone()));
     let facts = sealed.facts();
     link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
@@ -140,6 +141,11 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         polling.run().await;
         let unfinished = drain.finish().await;
         return_children(&lanes, &link).await;
+        // What was said of children before is not overtaken either.
+        let (tell, all_told) = oneshot::channel();
+        if told.send(tell).is_ok() {
+            let _ = all_told.await;
+        }
         // It goes the way of all messages: no end of a call is overtaken or lost.
         link.tell(FromWorker::Drained { unfinished });
     });
@@ -155,10 +161,25 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     }
 }
 
-/// Passes the wishes of the stdio upstreams on to the broker.
-async fn ask_for_children(mut wanted: mpsc::UnboundedReceiver<StdioEvent>, link: Link) {
-    while let Some(event) = wanted.recv().await {
-        link.tell(said(event));
+/// Passes what the stdio upstreams say on to the broker. `told` is answered when all that was said before has been.
+async fn ask_for_children(
+    mut wanted: mpsc::UnboundedReceiver<StdioEvent>,
+    mut told: oneshot::Receiver<oneshot::Sender<()>>,
+    link: Link,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            event = wanted.recv() => match event {
+                Some(event) => link.tell(said(event)),
+                None => return,
+            },
+            all = &mut told => {
+                // Nothing is said after the last word.
+                let _ = all.map(|all| all.send(()));
+                return;
+            }
+        }
     }
 }
 
@@ -247,84 +268,6 @@ impl House {
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
         let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout: config.control.poll_timeout };
         Ok((Self { client, lanes, dispatch, drain, sockets, proxies, link, go: go_once, log }, parts))
-    }
-
-    /// Does what the broker says until the socket ends.
-    async fn listen(&self, channel: &AsyncChannel) -> StartError {
-        loop {
-            let (messages, fds) = match channel.recv().await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return StartError::Gone,
-                Err(e) => return e.into(),
-            };
-            let mut fds = fds.into_iter();
-            for message in messages {
-                self.obey(message, &mut fds);
-            }
-        }
-    }
-
-    fn obey(&self, message: ToWorker, fds: &mut dyn Iterator<Item = OwnedFd>) {
-        match message {
-            ToWorker::Verdict { call, verdict } => self.dispatch.verdict(call, verdict),
-            ToWorker::Orphan(ask) => self.dispatch.orphan(ask),
-            ToWorker::Child { index, era, generation, carried } => {
-                match (fds.next(), fds.next(), self.stdio(index)) {
-                    (Some(stdin), Some(stdout), Some(stdio)) => {
-                        stdio.attach(ChildPipes { stdin, stdout, era, generation, carried });
-                    }
-                    _ => self.log.error(
-                        "mcpclient",
-                        "a child without pipes or binding",
-                        &[("index", index.into())],
-                    ),
-                }
-            }
-            ToWorker::ChildGone { index, generation, retry_in_ms } => {
-                if let Some(stdio) = self.stdio(index) {
-                    stdio.gone(generation, Duration::from_millis(retry_in_ms));
-                }
-            }
-            ToWorker::Connected { ticket } => match fds.next() {
-                Some(socket) => self.sockets.answer(ticket, Ok(socket)),
-                None => self.sockets.answer(ticket, Err(std::io::ErrorKind::NotConnected.into())),
-            },
-            ToWorker::ConnectFailed { ticket, errno } => {
-                self.sockets.answer(ticket, Err(std::io::Error::from_raw_os_error(errno)));
-            }
-            ToWorker::Return { index, generation } => {
-                self.stdio(index).into_iter().for_each(|stdio| stdio.give_back(generation));
-            }
-            ToWorker::Keep { index, generation } => {
-                self.stdio(index).into_iter().for_each(|stdio| stdio.keep(generation));
-            }
-            ToWorker::Elsewhere { index, within_ms } => {
-                let within = Duration::from_millis(within_ms);
-                self.stdio(index).into_iter().for_each(|stdio| stdio.elsewhere(within));
-            }
-            ToWorker::Drain { poll_grace_ms, deadline_ms } => {
-                let now = Instant::now();
-                self.drain.order(Order {
-                    abort_poll: poll_grace_ms.map(|ms| now + Duration::from_millis(ms)),
-                    deadline: now + Duration::from_millis(deadline_ms),
-                });
-            }
-            ToWorker::Go {} => {
-                let go = self.go.lock().unwrap_or_else(PoisonError::into_inner).take();
-                // The receiver waits until this comes.
-                let _ = go.map(|go| go.send(()));
-            }
-            ToWorker::Config { .. } => {
-                self.log.error("worker", "a second configuration is ignored", &[]);
-            }
-        }
-    }
-
-    fn stdio(&self, wanted: u8) -> Option<&Stdio> {
-        self.lanes.iter().find_map(|lane| match &lane.upstream {
-            Upstream::Stdio(stdio) if stdio.index() == wanted => Some(stdio),
-            Upstream::Stdio(_) | Upstream::Http(_) => None,
-        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The paths of the example programs, for tests that need one as a process of its own, such as a stdio MCP server.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -55,7 +56,10 @@ fn built() -> PathBuf {
 
 /// A copy of the examples in a directory that everyone may read and only root may change.
 fn copied(built: &Path) -> PathBuf {
-    let directory = PathBuf::from("/var/tmp/tunnelward-examples");
+    // Each checkout has its own: tests of two may run at the same time.
+    let mut hasher = DefaultHasher::new();
+    built.hash(&mut hasher);
+    let directory = PathBuf::from(format!("/var/tmp/tunnelward-examples-{:016x}", hasher.finish()));
     let _ = std::fs::DirBuilder::new().mode(0o755).create(&directory);
     // The name can be guessed: what someone else made is not used.
     let found = std::fs::symlink_metadata(&directory).unwrap();

@@ -178,7 +178,9 @@ async fn a_stdio_server_that_is_unchanged_survives_with_its_state() {
         edit(&world.agent, "drain_timeout: 20000ms", "drain_timeout: 20s");
         reload(&world.agent, round).await;
         // Without a new handshake, by the same process.
+        // The old worker's poll waits longest and gets the first; the second has to wait for the server.
         assert_eq!(pid_of_server(&world, &format!("after{round}")).await, server);
+        assert_eq!(pid_of_server(&world, &format!("later{round}")).await, server);
         assert_eq!(text_of(&world.plane.wait_for_response(&slow, SOON).await), "slept");
     }
     assert_eq!(record.count("\"initialize\""), 1);
@@ -226,7 +228,7 @@ async fn a_new_stdio_server_that_cannot_start_refuses_the_reload() {
 
 #[tokio::test]
 async fn workers_that_die_during_a_reload_lose_nothing_and_forward_nothing_twice() {
-    let world = plan().top("restart: {backoff_min: 20ms}").start_as(own).await;
+    let world = plan().top("restart: {backoff_min: 20ms}").control("poll_timeout: 1s").start_as(own).await;
     let held = ids("held");
     for id in &held {
         world.plane.enqueue(tool(id, "silent", "{}"));
@@ -234,7 +236,8 @@ async fn workers_that_die_during_a_reload_lose_nothing_and_forward_nothing_twice
     eventually(|| held.iter().all(|id| received(&world.stub, id) == 1).then_some(())).await.unwrap();
     let old = world.agent.worker_pid();
     reload(&world.agent, 1).await;
-    // The old one, while it finishes.
+    // The old one, while it finishes: it polls no more, so that nothing is given to the dead.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     kill(old, "KILL");
     all_failed(&world, &held, &["client_internal"]).await;
     works(&world, "one").await;
@@ -256,13 +259,15 @@ async fn workers_that_die_during_a_reload_lose_nothing_and_forward_nothing_twice
 #[tokio::test]
 async fn a_stdio_server_of_a_worker_that_dies_while_it_finishes_is_replaced() {
     let record = Record::new();
-    let world = stdio(&record).top("restart: {backoff_min: 20ms}").start_as(own).await;
+    let world =
+        stdio(&record).top("restart: {backoff_min: 20ms}").control("poll_timeout: 1s").start_as(own).await;
     open(&world, "o").await;
     let server = pid_of_server(&world, "before").await;
     world.plane.enqueue(tool("held", "silent", "{}"));
     record.wait(&crate::calls::tag("held"), 1).await;
     let old = world.agent.worker_pid();
     reload(&world.agent, 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     kill(old, "KILL");
     is_failure(&world.plane.wait_for_response("held", SOON).await, &["client_internal"]);
     open(&world, "again").await;
@@ -293,6 +298,26 @@ async fn reloads_during_a_reload_end_with_the_last_configuration() {
     found.await.expect("the last key is not used");
     works(&world, "after").await;
     assert_eq!(world.agent.count("worker died"), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reload_right_after_the_start_does_not_wait_for_a_worker_that_never_served() {
+    let world = plan().control("poll_timeout: 1s").start_as(own).await;
+    for n in 0..6 {
+        let worker = eventually(|| world.agent.child_with("worker")).await.unwrap();
+        kill(worker, "KILL");
+        eventually(|| (world.agent.count("worker died") > n).then_some(())).await.unwrap();
+        world.agent.signal("HUP");
+        tokio::time::sleep(Duration::from_millis(40 * u64::try_from(n).unwrap())).await;
+    }
+    let began = std::time::Instant::now();
+    eventually(|| (crate::agent::children_of(world.agent.pid()).len() == 1).then_some(())).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15));
+    // What the dead ones had asked for is forgotten by then.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    works(&world, "after").await;
+    assert_eq!(world.agent.count("killing the worker"), 0);
     world.end().await;
 }
 

@@ -42,7 +42,9 @@ async fn rotate(world: World) -> World {
     let reached = |share: usize| {
         let next = Arc::clone(&next);
         async move {
+            let until = std::time::Instant::now() + SOON;
             while next.load(Ordering::Relaxed) < CALLS * share / 100 {
+                assert!(std::time::Instant::now() < until, "calls are stuck");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }

@@ -203,7 +203,7 @@ impl Stdio {
             child.part(true);
         }
         self.0.changed.notify_waiters();
-        let until = Instant::now() + self.0.settings.timing.linger;
+        let until = Instant::now() + self.0.settings.timing.farewell;
         loop {
             let mut changed = pin!(self.0.changed.notified());
             changed.as_mut().enable();

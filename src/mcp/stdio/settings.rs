@@ -38,6 +38,8 @@ pub(super) struct Timing {
     pub(super) stall: Duration,
     /// A child that is wanted elsewhere stays this long at least, so that the calls that waited for it are let in.
     pub(super) turn: Duration,
+    /// How long giving all children back may take at the end; what they wait for is over by then.
+    pub(super) farewell: Duration,
     /// How long the last words of a child are waited for.
     pub(super) linger: Duration,
 }
@@ -47,6 +49,7 @@ pub(super) const TIMING: Timing = Timing {
     patience: Duration::from_secs(10),
     stall: Duration::from_secs(30),
     turn: Duration::from_millis(100),
+    farewell: Duration::from_millis(1500),
     linger: Duration::from_millis(500),
 };
 

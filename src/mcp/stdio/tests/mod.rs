@@ -36,6 +36,7 @@ fn rig(change: impl FnOnce(&mut Settings)) -> Rig {
         patience: Duration::from_secs(10),
         stall: Duration::from_millis(200),
         turn: Duration::from_millis(50),
+        farewell: Duration::from_millis(300),
         linger: Duration::from_millis(100),
     };
     let mut settings = Settings {
