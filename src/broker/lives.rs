@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::child::how_ended;
 use super::service::Broker;
 use super::supervise::{self, Worker};
+use crate::audit::event::Event;
 use crate::config::confinement::OnViolation;
 use crate::exit::Exit;
 
@@ -17,7 +18,9 @@ impl Broker {
     pub(super) fn start_worker(&mut self, now: Instant) -> io::Result<()> {
         let worker = Worker::start(&self.images, &self.config.worker, &self.instance_id, &self.orphans, now)?;
         self.orphans = Vec::new();
-        self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
+        let pid = worker.process.pid();
+        self.log.info("broker", "worker started", &[("pid", pid.into())]);
+        self.audit.push(|| Event::ChildStart { role: "worker", channel: None, pid, program_sha256: None });
         self.worker = Some(worker);
         Ok(())
     }
@@ -36,6 +39,7 @@ impl Broker {
     /// What a human should look at.
     fn violation(&mut self, what: &'static str) {
         self.log.error("confinement", what, &[]);
+        self.record_violation(what);
         if self.config.confinement.on_violation == OnViolation::Stop {
             self.begin_stop(&format!("stopped: {what}"), Exit::Violation);
         }
@@ -57,8 +61,18 @@ impl Broker {
         } else {
             self.log.error("broker", "worker died", &fields);
         }
+        // Nobody is left to hear them.
+        drop(self.audit.deferred());
+        self.record_exit("worker", worker.process.pid(), status);
+        if let Some(breach) = worker.breach() {
+            self.record_violation(breach);
+        }
         for held in worker.held() {
             self.window.abandon(held.request_id(), now);
+            if let Some(call) = held.record() {
+                let (call, request_id) = (call.to_string(), held.request_id().to_string());
+                self.audit.push(|| Event::CallInDoubt { call, request_id });
+            }
         }
         self.orphans = worker.into_orphans();
         let unconfined = status.code() == Some(Exit::Violation.code().into());

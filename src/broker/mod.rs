@@ -21,11 +21,13 @@ use crate::log::{Level, Log};
 use crate::sys::signals::Signals;
 use crate::sys::{self, process};
 
+use audit::{Audit, Found};
 use notify::Notify;
 use scratch::Scratch;
 use service::Broker;
 use spawn::Images;
 
+pub mod audit;
 pub mod budget;
 pub mod child;
 pub mod children;
@@ -33,6 +35,7 @@ pub mod domain;
 mod lives;
 pub mod notify;
 pub mod permit;
+mod record;
 pub mod relay;
 mod resolver;
 pub mod scratch;
@@ -84,7 +87,18 @@ pub fn run(
     let exit = match confine(&config, abi, scratch.as_ref()) {
         Ok(sealed) => {
             log.info("confinement", "broker confined", &facts(&sealed));
-            Broker::new(&sealed, config, instance_id, Images::default(), signals, notify, log.clone()).serve()
+            match open_audit(&config, &instance_id, &log) {
+                Ok(audit) => {
+                    let images = Images::default();
+                    let broker =
+                        Broker::new(&sealed, config, instance_id, images, signals, notify, log.clone());
+                    match audit {
+                        Some(audit) => broker.recorded(&sealed, audit).serve(),
+                        None => broker.serve(),
+                    }
+                }
+                Err(exit) => exit,
+            }
         }
         Err(e) => failed("confinement failed", &e),
     };
@@ -93,6 +107,19 @@ pub fn run(
         log.warn("broker", "the temporary directories of mcp servers cannot be removed", &fields);
     }
     exit
+}
+
+/// The audit log of the configuration, if there is one.
+fn open_audit(config: &Config, instance: &str, log: &Log) -> Result<Option<(Audit, Found)>, Exit> {
+    let Some(wanted) = &config.audit else {
+        log.warn("audit", "calls are not recorded: the configuration has no audit section", &[]);
+        return Ok(None);
+    };
+    Audit::open(wanted, instance, Instant::now()).map(Some).map_err(|e| {
+        let fields = [("path", wanted.path.display().to_string().into()), ("error", e.to_string().into())];
+        log.error("audit", "the audit log cannot be opened", &fields);
+        Exit::CantCreate
+    })
 }
 
 /// Everything that is taken away, in the order in which it can be.

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::window::Window;
 use crate::config::types::Channel;
-use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, MAX_REQUEST_ID, MAX_RPC_ID, MAX_SHARD_TOKEN, Verdict};
+use crate::ipc::msg::{
+    Answer, Ask, CallKind, Era, FromWorker, MAX_REQUEST_ID, MAX_RPC_ID, MAX_SHARD_TOKEN, Outcome, Verdict,
+};
 
 /// Most permitted calls that have not ended.
 pub const MAX_HELD: usize = 12_000;
@@ -46,6 +48,17 @@ pub enum Step {
         call: u64,
         /// What was decided; a permitted call is held now.
         verdict: Verdict,
+        /// About what.
+        ask: Box<Ask>,
+    },
+    /// A call that was held has ended.
+    Done {
+        /// The call.
+        held: Box<Held>,
+        /// How.
+        outcome: Outcome,
+        /// What was answered.
+        answer: Option<Answer>,
     },
     /// Polling works.
     PollOk,
@@ -93,6 +106,8 @@ pub enum Breach {
     UnknownCommand(u8),
     /// The worker was never given this child.
     UnknownChild(u8, u32),
+    /// The digest of an answer is none.
+    BadAnswer,
     /// The reason of a failing poll is too long.
     LongReason,
 }
@@ -108,6 +123,7 @@ impl std::fmt::Display for Breach {
             Self::UnknownCall(call) => write!(f, "call {call} is not in progress"),
             Self::UnknownCommand(index) => write!(f, "there is no command {index}"),
             Self::UnknownChild(index, generation) => write!(f, "command {index} has no child {generation}"),
+            Self::BadAnswer => f.write_str("the digest of an answer is not legal"),
             Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
         }
     }
@@ -116,10 +132,12 @@ impl std::fmt::Display for Breach {
 impl std::error::Error for Breach {}
 
 /// A call that was permitted or inherited, and when.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     ask: Ask,
     since: Instant,
+    /// What the audit log calls it.
+    record: Option<String>,
     /// It stays in doubt whatever comes of it: should it be delivered again, it is answered again.
     inherited: bool,
 }
@@ -129,6 +147,24 @@ impl Held {
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.ask.request_id
+    }
+
+    /// What the audit log calls it, when its decision was recorded.
+    #[must_use]
+    pub fn record(&self) -> Option<&str> {
+        self.record.as_deref()
+    }
+
+    /// Since when it is held.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether a worker died that held it.
+    #[must_use]
+    pub fn was_inherited(&self) -> bool {
+        self.inherited
     }
 
     /// The call with the time that is left to it; `None` when its deadline has passed and nobody wants an answer.
@@ -199,11 +235,27 @@ impl Permit {
     /// Makes this worker answer for a call that a dead one held, and returns it as it is to be told. It is held until the
     /// worker says that it is done, so that it is not lost should this one die as well. To be called before the worker
     /// says anything. Numbers count down from the highest, which a worker that counts up does not reach.
-    pub fn inherit(&mut self, mut ask: Ask, now: Instant) -> Ask {
+    pub fn inherit(&mut self, mut ask: Ask, record: Option<String>, now: Instant) -> Ask {
         let lowest = self.held.keys().next().copied();
         ask.call = lowest.map_or(u64::MAX, |lowest| lowest.saturating_sub(1));
-        self.held.insert(ask.call, Held { ask: ask.clone(), since: now, inherited: true });
+        // For the record only, and recorded.
+        ask.about = None;
+        self.held.insert(ask.call, Held { ask: ask.clone(), since: now, record, inherited: true });
         ask
+    }
+
+    /// The decision about a held call is in the audit log under this name.
+    pub fn record(&mut self, call: u64, name: String) {
+        if let Some(held) = self.held.get_mut(&call) {
+            held.record = Some(name);
+        }
+    }
+
+    /// The worker is told not to forward a call that was permitted: it is as if it had never come.
+    pub fn refuse(&mut self, call: u64, window: &mut Window) {
+        if let Some(held) = self.held.remove(&call) {
+            window.release(&held.ask.request_id);
+        }
     }
 
     /// Judges one message.
@@ -225,12 +277,15 @@ impl Permit {
         match message {
             FromWorker::Ready { .. } => Err(Breach::OutOfState("ready")),
             FromWorker::Ask(ask) => self.ask(ask, window, now),
-            FromWorker::Done { call, outcome } => {
+            FromWorker::Done { call, outcome, answer } => {
                 let held = self.held.remove(&call).ok_or(Breach::UnknownCall(call))?;
                 if !held.inherited {
                     window.finish(&held.ask.request_id, outcome, now);
                 }
-                Ok(Step::Nothing)
+                if answer.as_ref().and_then(|a| a.sha256.as_ref()).is_some_and(|hex| hex.len() != 64) {
+                    return Err(Breach::BadAnswer);
+                }
+                Ok(Step::Done { held: Box::new(held), outcome, answer })
             }
             FromWorker::PollOk {} => Ok(Step::PollOk),
             FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
@@ -270,6 +325,9 @@ impl Permit {
         {
             return Err(Breach::BadAsk("rpc_id"));
         }
+        if !ask.about.as_ref().is_none_or(|about| about.is_legal()) {
+            return Err(Breach::BadAsk("about"));
+        }
         if !self.channels.iter().any(|c| c.as_str() == ask.channel) {
             return Err(Breach::UnknownChannel);
         }
@@ -280,9 +338,9 @@ impl Permit {
         self.last_call = Some(call);
         let verdict = window.judge(&ask.request_id, now);
         if verdict == Verdict::Permit {
-            self.held.insert(call, Held { ask, since: now, inherited: false });
+            self.held.insert(call, Held { ask: ask.clone(), since: now, record: None, inherited: false });
         }
-        Ok(Step::Verdict { call, verdict })
+        Ok(Step::Verdict { call, verdict, ask: Box::new(ask) })
     }
 }
 

@@ -12,7 +12,12 @@ fn ask(call: u64, id: &str) -> Ask {
         kind: CallKind::Request,
         rpc_id: Some("7".into()),
         ttl_ms: Some(1000),
+        about: None,
     }
+}
+
+fn nothing() -> Box<Ask> {
+    Box::new(ask(0, ""))
 }
 
 struct Worker {
@@ -34,12 +39,17 @@ impl Worker {
     }
 
     fn says(&mut self, message: FromWorker) -> Result<Step, Breach> {
-        self.permit.accept(message, &mut self.window, self.now)
+        // What is asked and what ended is said elsewhere.
+        self.permit.accept(message, &mut self.window, self.now).map(|step| match step {
+            Step::Verdict { call, verdict, .. } => Step::Verdict { call, verdict, ask: nothing() },
+            Step::Done { .. } => Step::Nothing,
+            step => step,
+        })
     }
 }
 
 fn verdict(call: u64, verdict: Verdict) -> Result<Step, Breach> {
-    Ok(Step::Verdict { call, verdict })
+    Ok(Step::Verdict { call, verdict, ask: nothing() })
 }
 
 #[test]
@@ -48,7 +58,7 @@ fn a_call_is_permitted_once_and_held_until_it_is_done() {
     assert_eq!(w.says(FromWorker::Ask(ask(1, "a"))), verdict(1, Verdict::Permit));
     assert_eq!(w.says(FromWorker::Ask(ask(2, "a"))), verdict(2, Verdict::Duplicate));
     assert_eq!(w.permit.held().map(Held::request_id).collect::<Vec<_>>(), ["a"]);
-    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered };
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None };
     assert_eq!(w.says(done.clone()), Ok(Step::Nothing));
     assert_eq!(w.permit.held().len(), 0);
     assert_eq!(w.says(done), Err(Breach::UnknownCall(1)));
@@ -59,14 +69,17 @@ fn a_refused_call_has_no_end() {
     let mut w = Worker::serving();
     w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
     w.says(FromWorker::Ask(ask(2, "a"))).unwrap();
-    assert_eq!(w.says(FromWorker::Done { call: 2, outcome: Outcome::Answered }), Err(Breach::UnknownCall(2)));
+    assert_eq!(
+        w.says(FromWorker::Done { call: 2, outcome: Outcome::Answered, answer: None }),
+        Err(Breach::UnknownCall(2))
+    );
 }
 
 #[test]
 fn nothing_is_legal_before_ready_or_after_drained() {
     let messages = [
         FromWorker::Ask(ask(9, "x")),
-        FromWorker::Done { call: 1, outcome: Outcome::Answered },
+        FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None },
         FromWorker::PollOk {},
         FromWorker::PollFailing { reason: String::new() },
         FromWorker::Spawn { index: 0, era: Era::Session, seen: 0 },
@@ -181,12 +194,15 @@ fn an_orphan_has_the_time_that_is_left_and_none_when_it_is_over() {
 #[test]
 fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     let mut w = Worker::new();
-    let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), w.now)).into();
+    let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), None, w.now)).into();
     w.window.abandon("a", w.now);
     w.says(READY).unwrap();
     let [a, b] = told.as_slice() else { panic!() };
     assert_ne!(a.call, b.call);
-    assert_eq!(w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered }), Ok(Step::Nothing));
+    assert_eq!(
+        w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered, answer: None }),
+        Ok(Step::Nothing)
+    );
     assert_eq!(w.window.judge("a", w.now), Verdict::InDoubt);
     let reused = FromWorker::Ask(ask(b.call, "c"));
     assert_eq!(w.says(reused), Err(Breach::CallReused(b.call)));

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
+use crate::audit::event::Event;
 use crate::config::types::Config;
 use crate::confine::Sealed;
 use crate::exit::Exit;
@@ -13,6 +14,7 @@ use crate::log::Log;
 use crate::sys::poll::{self, Interest, Ready};
 use crate::sys::signals::{Signal, Signals};
 
+use super::audit::{Audit, Found};
 use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Notice};
@@ -53,6 +55,7 @@ pub struct Broker {
     /// For the worker, as soon as there is one.
     pub(super) notices: Vec<Notice>,
     pub(super) resolver: Resolver,
+    pub(super) audit: Audit,
     /// The worker was told to end for another to take its place.
     pub(super) retiring: bool,
     pub(super) started: bool,
@@ -93,14 +96,30 @@ impl Broker {
             orphans: Vec::new(),
             notices: Vec::new(),
             resolver: Resolver::new(Instant::now()),
+            audit: Audit::default(),
             retiring: false,
             started: false,
             stopping: None,
         }
     }
 
+    /// With an audit log, from the first thing that happens.
+    pub fn recorded(mut self, sealed: &Sealed, (audit, found): (Audit, Found)) -> Self {
+        let facts = sealed.facts();
+        self.audit = audit;
+        self.children.record();
+        self.record_start(found, facts.landlock, facts.filters);
+        self
+    }
+
     /// Starts everything and serves until a signal or a violation ends it.
     pub fn serve(mut self) -> Exit {
+        let exit = self.live();
+        self.audit.stop(exit.code(), Instant::now(), &self.log);
+        exit
+    }
+
+    fn live(&mut self) -> Exit {
         let now = Instant::now();
         self.notify.status("starting");
         match self.children.begin(now) {
@@ -132,6 +151,7 @@ impl Broker {
     /// One turn: what is due, what is to be sent, one wait, what is ready.
     fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.due(Instant::now());
+        self.commit(Instant::now());
         self.send(Instant::now());
         if let Some(exit) = self.stopping
             && self.worker.is_none()
@@ -198,6 +218,7 @@ impl Broker {
             self.restart_at,
             self.children.deadline(),
             Some(self.resolver.deadline()),
+            self.audit.deadline(Instant::now()),
         ];
         if let Some(worker) = &self.worker {
             if let Some((socket, full)) = worker.socket() {
@@ -259,16 +280,29 @@ impl Broker {
         let more = worker.listen(&mut self.window, now, &self.log, &mut steps);
         for step in steps {
             match step {
-                Step::Nothing | Step::Verdict { .. } => {}
+                Step::Nothing => {}
+                Step::Verdict { call, verdict, ask } => self.decided(call, verdict, *ask),
+                Step::Done { held, outcome, answer } => self.ended(&held, outcome, answer, now),
                 Step::Ready { landlock, filters } => {
                     let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                     self.log.info("confinement", "worker confined", &fields);
+                    self.audit.push(|| Event::Confinement {
+                        role: "worker",
+                        landlock_abi: landlock,
+                        seccomp_filters: filters,
+                    });
                     if !std::mem::replace(&mut self.started, true) {
                         self.log.info("broker", "🟢 tunnel-client started", &[]);
                     }
                 }
-                Step::PollOk => self.notify.polling(),
-                Step::PollFailing(reason) => self.notify.status(&reason),
+                Step::PollOk => {
+                    self.audit.poll(None);
+                    self.notify.polling();
+                }
+                Step::PollFailing(reason) => {
+                    self.audit.poll(Some(&reason));
+                    self.notify.status(&reason);
+                }
                 Step::Spawn { index, era, seen } => self.children.want(index, era, seen, now),
                 Step::ChildLost { index, generation } => self.children.lost(Id { index, generation }, now),
                 Step::Drained { unfinished } => {

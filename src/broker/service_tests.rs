@@ -51,6 +51,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         ca_pem: None,
         log_level: Level::Debug,
         require: DEFAULT_ABI,
+        audit: false,
     };
     Config {
         worker,
@@ -59,6 +60,8 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
         confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
+        audit: None,
+        file_sha256: None,
         own_files: vec![],
         warnings: vec![],
     }
@@ -197,6 +200,7 @@ impl Player {
             kind: CallKind::Request,
             rpc_id: Some("1".into()),
             ttl_ms: Some(60_000),
+            about: None,
         }));
     }
 

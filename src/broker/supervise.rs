@@ -15,7 +15,7 @@ use super::window::Window;
 use crate::config::types::{self, Transport};
 use crate::ipc::channel::{Channel, Received};
 use crate::ipc::digest::sha256_hex;
-use crate::ipc::msg::{FromWorker, ToWorker};
+use crate::ipc::msg::{FromWorker, ToWorker, Verdict};
 use crate::log::Log;
 use crate::sys::memfd;
 use crate::sys::process::Kill;
@@ -45,6 +45,7 @@ pub struct Worker {
     /// closed its end.
     mute: bool,
     drained: bool,
+    breach: Option<String>,
     /// When it is killed, and what is logged then.
     limit: Option<(Instant, &'static str)>,
 }
@@ -73,8 +74,9 @@ impl Worker {
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();
         let mut permit = Permit::new(channels, commands);
         let mut after_ready = vec![ToWorker::Go {}];
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            after_ready.push(ToWorker::Orphan(permit.inherit(ask, now)));
+        let owed = orphans.iter().filter_map(|o| Some((o.orphan(now)?, o.record().map(str::to_owned))));
+        for (ask, record) in owed {
+            after_ready.push(ToWorker::Orphan(permit.inherit(ask, record, now)));
         }
         Ok(Self {
             process: started.process,
@@ -84,6 +86,7 @@ impl Worker {
             after_ready,
             mute: false,
             drained: false,
+            breach: None,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
         })
     }
@@ -121,6 +124,25 @@ impl Worker {
     #[must_use]
     pub fn into_orphans(self) -> Vec<Held> {
         self.permit.into_held()
+    }
+
+    /// The decision about a call is in the audit log under this name.
+    pub fn record(&mut self, call: u64, name: String) {
+        self.permit.record(call, name);
+    }
+
+    /// Tells it whether it may forward a call.
+    pub fn answer(&mut self, call: u64, verdict: Verdict, window: &mut Window, log: &Log) {
+        if verdict == Verdict::Refused {
+            self.permit.refuse(call, window);
+        }
+        self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
+    }
+
+    /// Why it was killed, when it broke the protocol.
+    #[must_use]
+    pub fn breach(&self) -> Option<&str> {
+        self.breach.as_deref()
     }
 
     /// Passes a notice about a child on.
@@ -205,9 +227,6 @@ impl Worker {
         for message in messages {
             match self.permit.accept(message, window, now) {
                 Err(breach) => return self.broke(&breach, log),
-                Ok(Step::Verdict { call, verdict }) => {
-                    self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
-                }
                 Ok(step) => {
                     self.heed(&step, now, log);
                     steps.push(step);
@@ -250,6 +269,7 @@ impl Worker {
 
     fn broke(&mut self, why: &dyn std::fmt::Display, log: &Log) {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
+        self.breach = Some(why.to_string());
         self.kill();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::confinement::{Confinement, Profile, Withheld};
 pub use super::secret::{Kept, Secret};
 
@@ -126,6 +127,10 @@ pub struct Config {
     pub restart: Restart,
     /// Whom the broker becomes, and what the kernel must be able to enforce.
     pub confinement: Confinement,
+    /// The audit log, when there is one.
+    pub audit: Option<Audit>,
+    /// SHA-256 of the file that the configuration was read from.
+    pub file_sha256: Option<[u8; 32]>,
     /// The agent's own files and directories, which no MCP server may reach.
     pub own_files: Vec<PathBuf>,
     /// What was accepted but deserves a word in the log, as ready-made sentences.
@@ -150,6 +155,8 @@ pub struct Worker {
     pub log_level: crate::log::Level,
     /// The Landlock ABI below which nothing starts.
     pub require: u8,
+    /// Calls are recorded, so the broker is told what they are about.
+    pub audit: bool,
 }
 
 impl Worker {

@@ -48,6 +48,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         },
         limits: Limits::default(),
         ca_pem: None,
+        audit: false,
         log_level: crate::log::Level::Debug,
         require: 1,
     }

@@ -17,6 +17,11 @@ pub const MAX_SHARD_TOKEN: usize = 4096;
 /// The longest JSON-RPC id, as raw JSON text.
 pub const MAX_RPC_ID: usize = 1024;
 
+/// The longest name of a method that is told for the record; longer ones are cut.
+pub const MAX_METHOD: usize = 128;
+/// The longest name of a tool, prompt or resource, likewise.
+pub const MAX_NAME: usize = 256;
+
 /// The MCP era that a stdio child serves (a child serves one only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +63,57 @@ pub struct Ask {
     pub rpc_id: Option<String>,
     /// Milliseconds until the response deadline; `None` when the command has none.
     pub ttl_ms: Option<u64>,
+    /// What it is about, when calls are recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Box<About>>,
+}
+
+/// What a command is about: identities, digests and sizes, no contents. For the record only; nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The JSON-RPC method, at most [`MAX_METHOD`] bytes.
+    pub method: Option<String>,
+    /// The tool, prompt or resource, at most [`MAX_NAME`] bytes.
+    pub name: Option<String>,
+    /// SHA-256 of the session id, as hex digits.
+    pub session: Option<String>,
+    /// The trace id of `traceparent`: 32 hex digits.
+    pub trace: Option<String>,
+    /// SHA-256 of the arguments as they came, as hex digits.
+    pub arguments: Option<String>,
+    /// Their length.
+    pub argument_bytes: Option<u64>,
+    /// The length of the message.
+    pub request_bytes: Option<u64>,
+}
+
+impl About {
+    /// Whether nothing in it is longer than it may be, and the digests are digests.
+    #[must_use]
+    pub fn is_legal(&self) -> bool {
+        let hex = |text: &Option<String>, len: usize| {
+            text.as_ref().is_none_or(|t| t.len() == len && t.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
+        let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|t| t.len() <= max);
+        short(&self.method, MAX_METHOD)
+            && short(&self.name, MAX_NAME)
+            && hex(&self.session, 64)
+            && hex(&self.arguments, 64)
+            && hex(&self.trace, 32)
+    }
+}
+
+/// What was answered, for the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The code of the answer.
+    pub code: u16,
+    /// The length of its body.
+    pub bytes: u64,
+    /// SHA-256 of its body, as hex digits, when it has one.
+    pub sha256: Option<String>,
 }
 
 /// The broker's answer to an [`Ask`].
@@ -70,6 +126,8 @@ pub enum Verdict {
     Duplicate,
     /// Seen before, and the worker that held it died: it may have been forwarded. Answer with a failure.
     InDoubt,
+    /// It cannot be recorded, so it must not be forwarded. Answer with a failure.
+    Refused,
 }
 
 /// How a permitted call ended.
@@ -104,6 +162,9 @@ pub enum FromWorker {
         call: u64,
         /// How.
         outcome: Outcome,
+        /// What was answered, when calls are recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answer>,
     },
     /// A poll succeeded after none had, or after failures. The first one makes the service ready.
     PollOk {},

@@ -33,6 +33,7 @@ use link::{Link, Uplink};
 use polling::Polling;
 use start::{Start, StartError};
 
+mod about;
 mod answers;
 mod call;
 mod dispatch;
@@ -226,7 +227,8 @@ impl House {
         let lanes = Arc::new(Lanes::new(lanes.collect(), allowed, &config.limits));
         let drain = Drain::new();
         let responder = Responder::new(client.clone());
-        let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
+        let carrier = Carrier::new(responder, link.clone(), drain.clone(), log.clone());
+        let carrier = Arc::new(carrier.describing(config.audit));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
         announce(config, &log);
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));

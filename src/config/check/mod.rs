@@ -3,6 +3,7 @@
 //! Broker only. Each part takes what it needs from the [`Sources`], leaves problems and warnings there, and goes
 //! on with a default.
 
+mod audit;
 mod bindings;
 mod child;
 mod commands;
@@ -52,6 +53,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     let confinement = confinement::confinement(s);
+    let audit = audit::audit(s);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
         let worker = Worker {
@@ -62,6 +64,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             ca_pem,
             log_level: log.level,
             require: confinement.require,
+            audit: audit.is_some(),
         };
         return Ok(Config {
             worker,
@@ -70,6 +73,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             stop,
             restart,
             confinement,
+            audit,
+            file_sha256: sources.file.as_ref().map(|file| file.sha256),
             own_files: sources.own.paths(),
             warnings: sources.warnings,
         });
