@@ -37,6 +37,14 @@ pub struct View {
     pub outcome: Option<String>,
     /// The code of the answer.
     pub status: Option<u16>,
+    /// The size of the answer.
+    pub result_bytes: Option<u64>,
+    /// The size of the command's message.
+    pub request_bytes: Option<u64>,
+    /// The trace id.
+    pub trace: Option<String>,
+    /// Keyed digest of the session id.
+    pub session: Option<String>,
     /// How long it took.
     pub ms: Option<u64>,
 }

@@ -5,6 +5,7 @@
 
 use argh::FromArgs;
 
+use super::audit::Audit;
 use super::confinement::Wanted;
 use crate::config::{Flags, argv, keys};
 
@@ -17,6 +18,8 @@ pub enum Cli {
     ConfigCheck(Flags),
     /// Say what is enforced.
     Confinement(Wanted),
+    /// Begin, verify or read an audit log.
+    Audit(Audit),
     /// Be the worker of a broker.
     Worker,
     /// Attempt what is forbidden.
@@ -42,6 +45,7 @@ struct Top {
 #[derive(FromArgs)]
 #[argh(subcommand)]
 enum Sub {
+    Audit(Audit),
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementFlags),
@@ -290,6 +294,7 @@ fn top(words: &[&str]) -> Cli {
     match Top::from_args(&["tunnelward"], words) {
         Ok(Top { version: true, .. }) => version(),
         Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
+        Ok(Top { command: Some(Sub::Audit(audit)), .. }) => Cli::Audit(audit),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
         Ok(Top {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..

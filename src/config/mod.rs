@@ -6,7 +6,7 @@
 //! `/etc/group`. What it returns cannot be wrong; what is wrong it reports all at once, without ever repeating the text
 //! of a secret.
 
-mod accounts;
+pub mod accounts;
 pub mod argv;
 pub mod audit;
 mod check;

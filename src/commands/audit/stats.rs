@@ -1,0 +1,141 @@
+//! `audit stats`: calls by what they called, and what became of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::table::table;
+use super::{Stats, Times, unreadable};
+use crate::audit::view::{self, View};
+use crate::commands::say;
+use crate::exit::Exit;
+
+/// Rows that are kept apart; a peer chooses the names.
+const MAX_ROWS: usize = 1000;
+
+#[derive(Debug, Default)]
+struct Row {
+    calls: u64,
+    not_permitted: u64,
+    failed: u64,
+    in_doubt: u64,
+    bytes: u64,
+    ms: Vec<u64>,
+}
+
+/// Of a log.
+#[derive(Debug, Default)]
+struct Counts {
+    rows: BTreeMap<String, Row>,
+    /// The row of each call without an end.
+    open: HashMap<String, String>,
+    polls_refused: u64,
+    violations: u64,
+    starts: u64,
+}
+
+pub(super) fn run(wanted: &Stats) -> Exit {
+    let times = match Times::new(wanted.since.as_ref(), wanted.until.as_ref()) {
+        Ok(times) => times,
+        Err(exit) => return exit,
+    };
+    let mut counts = Counts::default();
+    let counted = view::each(Path::new(&wanted.directory), |view, _| {
+        if times.hold(&view.time) {
+            counts.count(view);
+        }
+    });
+    if let Err(e) = counted {
+        return unreadable(&wanted.directory, &e);
+    }
+    say(&counts.text());
+    Exit::Ok
+}
+
+impl Counts {
+    fn count(&mut self, view: &View) {
+        match &*view.event {
+            "start" => self.starts += 1,
+            "violation" => self.violations += 1,
+            "poll_refused" => self.polls_refused += 1,
+            "call_decided" => {
+                let mut name = title(view);
+                if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&name) {
+                    name = "(others)".into();
+                }
+                let row = self.rows.entry(name.clone()).or_default();
+                row.calls += 1;
+                match &view.call {
+                    Some(call) => drop(self.open.insert(call.clone(), name)),
+                    None => row.not_permitted += 1,
+                }
+            }
+            "call_finished" => {
+                let name = view.call.as_ref().and_then(|call| self.open.remove(call));
+                let Some(row) = name.and_then(|name| self.rows.get_mut(&name)) else { return };
+                let well = view.outcome.as_deref() == Some("answered") && view.status.is_none_or(|s| s < 400);
+                row.failed += u64::from(!well);
+                row.bytes = row.bytes.saturating_add(view.result_bytes.unwrap_or(0));
+                row.ms.extend(view.ms);
+            }
+            "call_in_doubt" => {
+                let name = view.call.as_ref().and_then(|call| self.open.get(call));
+                if let Some(row) = name.and_then(|name| self.rows.get_mut(name)) {
+                    row.in_doubt += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn text(self) -> String {
+        let mut rows: Vec<_> = self.rows.into_iter().collect();
+        rows.sort_by(|(a, x), (b, y)| y.calls.cmp(&x.calls).then(a.cmp(b)));
+        let total: u64 = rows.iter().map(|(_, row)| row.calls).sum();
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(name, mut row)| {
+                row.ms.sort_unstable();
+                let numbers = [row.calls, row.not_permitted, row.failed, row.in_doubt].map(|n| n.to_string());
+                let times = [50, 95, 100].map(|p| percentile(&row.ms, p));
+                let cells = [vec![name], numbers.to_vec(), vec![size(row.bytes)], times.to_vec()].concat();
+                (cells, row.calls)
+            })
+            .collect();
+        let titles = [
+            "channel method name",
+            "calls",
+            "not permitted",
+            "failed",
+            "in doubt",
+            "answers",
+            "p50 ms",
+            "p95 ms",
+            "max ms",
+        ];
+        let (starts, polls, violations) = (self.starts, self.polls_refused, self.violations);
+        format!(
+            "{}\n{total} calls, {} without an end; {starts} starts, {polls} times polling failed, {violations} violations\n",
+            table(&titles, &rows),
+            self.open.len()
+        )
+    }
+}
+
+fn title(view: &View) -> String {
+    let parts = [&view.channel, &view.method, &view.name];
+    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// The value below which so many of 100 lie; of values in order.
+fn percentile(sorted: &[u64], percent: usize) -> String {
+    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(at).map(u64::to_string).unwrap_or_default()
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
+}
