@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{Flags, Host, load};
 
+mod audit;
 mod child;
 mod control;
 mod grants;
