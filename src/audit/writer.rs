@@ -126,7 +126,8 @@ impl Writer {
     /// When a record cannot be made as durable as was asked for; none of the group is written then. Events stay queued,
     /// up to a bound; decisions about calls only if the settings say so.
     pub fn commit(&mut self, now: Instant) -> io::Result<()> {
-        if self.queue.is_empty() {
+        // An outage is recorded when it is over, also when nothing else has happened.
+        if self.queue.is_empty() && self.outage.as_ref().is_none_or(|o| o.retry > now) {
             return Ok(());
         }
         let mut events = std::mem::take(&mut self.queue);

@@ -196,9 +196,11 @@ pub(super) fn cef(call: &Call) -> String {
     let fields = fields.into_iter().filter_map(|(key, value)| {
         let value =
             value?.replace('\\', "\\\\").replace('=', "\\=").replace('\r', "\\r").replace('\n', "\\n");
+        // What a terminal or a parser might obey.
+        let value = value.replace(char::is_control, "?");
         Some(format!("{key}={value}"))
     });
-    let name = call.operation().replace('\\', "\\\\").replace('|', "\\|").replace(['\r', '\n'], " ");
+    let name = call.operation().replace('\\', "\\\\").replace('|', "\\|").replace(char::is_control, "?");
     let extension = fields.collect::<Vec<_>>().join(" ");
     format!("CEF:0|tunnelward|tunnelward|{VERSION}|{}|{name}|{severity}|{extension}", last.event)
 }

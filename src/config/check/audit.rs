@@ -28,7 +28,12 @@ pub fn audit(s: &mut Sources<'_>) -> Option<Audit> {
     if !s.file.as_ref().is_some_and(|file| file.values.keys().any(|key| key.starts_with("audit."))) {
         return None;
     }
-    let path = s.one_filled(&keys::AUDIT_PATH).map(|given| (expand(given.trimmed(), s.host), given));
+    let path = s.one_filled(&keys::AUDIT_PATH).map(|given| {
+        let path = expand(given.trimmed(), s.host);
+        // A rule of the kernel is about the directory, not about a link to it.
+        let real = if path.is_absolute() { path.canonicalize().ok() } else { None };
+        (real.unwrap_or(path), given)
+    });
     match &path {
         Some((path, _)) if path.is_absolute() => s.own.add(keys::AUDIT_PATH.yaml, path),
         Some((_, given)) => {
