@@ -101,7 +101,7 @@ pub fn span(directory: &Path, file: u64) -> io::Result<Option<Span>> {
     let bytes = opened.metadata()?.len();
     let mut span = None;
     let mut lines = Lines::new(opened);
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.step()? {
         if let Line::Whole(line) = line
             && let Ok(record) = Record::read(line)
         {

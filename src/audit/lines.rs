@@ -34,7 +34,7 @@ impl Lines {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub fn step(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let bound = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
         (&mut self.reader).take(bound).read_until(b'\n', &mut self.line)?;

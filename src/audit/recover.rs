@@ -86,7 +86,7 @@ fn follow(file: &File, state: &mut State) -> Result<u64, RecoverError> {
     let mut lines = Lines::new(reader);
     let mut count = 0_u64;
     loop {
-        match lines.next().map_err(io)? {
+        match lines.step().map_err(io)? {
             Some(Line::Whole(line)) => {
                 state.chain.accept(line).map_err(|flaw| RecoverError::Altered(number, flaw))?;
                 state.offset += u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
@@ -104,7 +104,7 @@ fn whole_lines(file: &File) -> io::Result<(u64, Option<u64>)> {
     reader.seek(SeekFrom::Start(0))?;
     let mut lines = Lines::new(reader);
     let (mut length, mut last) = (0_u64, None);
-    while let Some(Line::Whole(line)) = lines.next()? {
+    while let Some(Line::Whole(line)) = lines.step()? {
         length += u64::try_from(line.len()).unwrap_or(u64::MAX).saturating_add(1);
         last = super::chain::Record::read(line).ok().map(|record| record.sequence).or(last);
     }

@@ -137,7 +137,7 @@ impl Walk<'_> {
         loop {
             number += 1;
             let place = format!("{}:{number}", directory::name(file));
-            match lines.next()? {
+            match lines.step()? {
                 None => return Ok(()),
                 Some(Line::Torn(bytes)) if is_last => self.report.notes.push(format!(
                     "{place}: {} bytes of a record that is not complete; it was never counted as written",

@@ -56,7 +56,7 @@ pub struct View {
 pub fn each(directory: &Path, mut each: impl FnMut(&View, &str)) -> io::Result<()> {
     for file in directory::files(directory)? {
         let mut lines = Lines::new(File::open(directory::path(directory, file))?);
-        while let Some(line) = lines.next()? {
+        while let Some(line) = lines.step()? {
             let Line::Whole(line) = line else { continue };
             let Ok(text) = std::str::from_utf8(line) else { continue };
             if let Ok(view) = serde_json::from_str(text) {

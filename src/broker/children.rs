@@ -62,8 +62,9 @@ pub struct Children {
     generations: Vec<u32>,
     live: Vec<Child>,
     planned: Vec<Plan>,
-    /// What the audit log is to hear; nothing when there is none.
-    happened: Option<Vec<Event>>,
+    /// There is an audit log, and what it is to hear.
+    recorded: bool,
+    happened: Vec<Event>,
     log: Log,
 }
 
@@ -74,17 +75,18 @@ impl Children {
         let budgets = commands.iter().map(|_| Budget::new(restart)).collect();
         let generations = vec![0; commands.len()];
         let (live, planned) = (Vec::new(), Vec::new());
-        Self { images, require, commands, budgets, generations, live, planned, happened: None, log }
+        let (recorded, happened) = (false, Vec::new());
+        Self { images, require, commands, budgets, generations, live, planned, recorded, happened, log }
     }
 
     /// From here on, what happens is kept for the audit log.
     pub fn record(&mut self) {
-        self.happened = Some(Vec::new());
+        self.recorded = true;
     }
 
     /// What happened since it was last asked for.
     pub fn happened(&mut self) -> Vec<Event> {
-        self.happened.as_mut().map(std::mem::take).unwrap_or_default()
+        std::mem::take(&mut self.happened)
     }
 
     /// Starts one child of each command and waits until all of them run.
@@ -247,10 +249,8 @@ impl Children {
         child.stderr.close(&self.log, now);
         let mut fields = self.describe(child.id);
         fields.push(how_ended(status));
-        let channel = self.channel(child.id.index);
-        if let Some(happened) = &mut self.happened {
-            happened.push(record::exit("mcp", channel, child.process.pid(), status));
-        }
+        let command = self.commands.get(usize::from(child.id.index)).filter(|_| self.recorded);
+        self.happened.extend(command.map(|c| record::ended(c, child.process.pid(), status)));
         if child.is_stopping() {
             self.log.info("mcpclient", "mcp child exited", &fields);
         } else {
@@ -295,12 +295,8 @@ impl Children {
         let mut fields = self.describe(id);
         fields.push(("pid", pid.into()));
         self.log.info("mcpclient", "mcp child started", &fields);
-        let command = self.commands.get(usize::from(id.index)).and_then(|c| c.argv.first());
-        let channel = self.channel(id.index);
-        if let Some(happened) = &mut self.happened {
-            let program_sha256 = command.and_then(|program| record::program_digest(program));
-            happened.push(Event::ChildStart { role: "mcp", channel, pid, program_sha256 });
-        }
+        let command = self.commands.get(usize::from(id.index)).filter(|_| self.recorded);
+        self.happened.extend(command.map(|c| record::started(c, pid)));
         Ok(())
     }
 
@@ -315,10 +311,6 @@ impl Children {
     /// A command whose child is being stopped waits for its end: two servers on the same files may not get along.
     fn is_blocked(&self, plan: &Plan) -> bool {
         self.live.iter().any(|c| c.id.index == plan.index && c.is_stopping())
-    }
-
-    fn channel(&self, index: u8) -> Option<String> {
-        self.commands.get(usize::from(index)).map(|c| c.channel.to_string())
     }
 
     fn describe(&self, id: Id) -> Vec<(&'static str, Value<'static>)> {

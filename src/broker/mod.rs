@@ -32,6 +32,7 @@ pub mod budget;
 pub mod child;
 pub mod children;
 pub mod domain;
+mod held;
 mod lives;
 pub mod notify;
 pub mod permit;

@@ -4,8 +4,9 @@
 //! the first message that is not legal here is a [`Breach`], and the broker kills the worker for it.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use super::held::Held;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
@@ -130,54 +131,6 @@ impl std::fmt::Display for Breach {
 }
 
 impl std::error::Error for Breach {}
-
-/// A call that was permitted or inherited, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    ask: Ask,
-    since: Instant,
-    /// What the audit log calls it.
-    record: Option<String>,
-    /// It stays in doubt whatever comes of it: should it be delivered again, it is answered again.
-    inherited: bool,
-}
-
-impl Held {
-    /// The id that the control plane gave it.
-    #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.ask.request_id
-    }
-
-    /// What the audit log calls it, when its decision was recorded.
-    #[must_use]
-    pub fn record(&self) -> Option<&str> {
-        self.record.as_deref()
-    }
-
-    /// Since when it is held.
-    #[must_use]
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
-    /// Whether a worker died that held it.
-    #[must_use]
-    pub fn was_inherited(&self) -> bool {
-        self.inherited
-    }
-
-    /// The call with the time that is left to it; `None` when its deadline has passed and nobody wants an answer.
-    #[must_use]
-    pub fn orphan(&self, now: Instant) -> Option<Ask> {
-        let mut ask = self.ask.clone();
-        if let Some(ttl) = ask.ttl_ms {
-            let left = Duration::from_millis(ttl).checked_sub(now.saturating_duration_since(self.since))?;
-            ask.ttl_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        }
-        Some(ask)
-    }
-}
 
 /// The permit table of one worker.
 #[derive(Debug)]

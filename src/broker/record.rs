@@ -8,17 +8,21 @@ use std::time::Instant;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::audit::{Committed, Found};
+use super::audit::{Audit, Committed, Found};
 use super::permit::Held;
 use super::service::Broker;
 use crate::audit::event::{Decided, Event, Finished, Start, short};
+use crate::config::types;
+use crate::confine::Sealed;
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
 use crate::ipc::msg::{Answer, Ask, CallKind, Outcome, Verdict};
 
 impl Broker {
-    /// The first records.
-    pub(super) fn record_start(&mut self, found: Found, landlock_abi: u8, seccomp_filters: u8) {
+    /// With an audit log, from the first thing that happens.
+    pub fn recorded(mut self, sealed: &Sealed, (audit, found): (Audit, Found)) -> Self {
+        self.audit = audit;
+        self.children.record();
         let start = Start {
             version: env!("CARGO_PKG_VERSION"),
             instance: self.instance_id.clone(),
@@ -31,7 +35,23 @@ impl Broker {
             missing: found.missing,
         };
         self.audit.push(|| Event::Start(Box::new(start)));
-        self.audit.push(|| Event::Confinement { role: "broker", landlock_abi, seccomp_filters });
+        let facts = sealed.facts();
+        self.record_confinement("broker", facts.landlock, facts.filters);
+        self
+    }
+
+    /// Queues what a process says that is enforced on it.
+    pub(super) fn record_confinement(&mut self, role: &'static str, landlock_abi: u8, seccomp_filters: u8) {
+        self.audit.push(|| Event::Confinement { role, landlock_abi, seccomp_filters });
+    }
+
+    /// Polling works, or fails for a reason.
+    pub(super) fn polled(&mut self, reason: Option<&str>) {
+        self.audit.poll(reason);
+        match reason {
+            None => self.notify.polling(),
+            Some(reason) => self.notify.status(reason),
+        }
     }
 
     /// Queues the decision about a call, and the verdict behind it.
@@ -135,13 +155,23 @@ impl Broker {
     }
 }
 
-/// The event of an end.
-pub fn exit(role: &'static str, channel: Option<String>, pid: u32, status: ExitStatus) -> Event {
+/// An MCP server runs.
+pub fn started(command: &types::Command, pid: u32) -> Event {
+    let program_sha256 = command.argv.first().and_then(|program| program_digest(program));
+    Event::ChildStart { role: "mcp", channel: Some(command.channel.to_string()), pid, program_sha256 }
+}
+
+/// An MCP server ended.
+pub fn ended(command: &types::Command, pid: u32, status: ExitStatus) -> Event {
+    exit("mcp", Some(command.channel.to_string()), pid, status)
+}
+
+fn exit(role: &'static str, channel: Option<String>, pid: u32, status: ExitStatus) -> Event {
     Event::ChildExit { role, channel, pid, exit_code: status.code(), signal: status.signal() }
 }
 
 /// SHA-256 of a program; `None` when it cannot be read.
-pub fn program_digest(path: &str) -> Option<String> {
+fn program_digest(path: &str) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let mut context = Context::new(&SHA256);
     let mut piece = vec![0; 64 * 1024];

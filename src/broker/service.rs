@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use crate::audit::event::Event;
 use crate::config::types::Config;
 use crate::confine::Sealed;
 use crate::exit::Exit;
@@ -14,7 +13,7 @@ use crate::log::Log;
 use crate::sys::poll::{self, Interest, Ready};
 use crate::sys::signals::{Signal, Signals};
 
-use super::audit::{Audit, Found};
+use super::audit::Audit;
 use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Notice};
@@ -101,15 +100,6 @@ impl Broker {
             started: false,
             stopping: None,
         }
-    }
-
-    /// With an audit log, from the first thing that happens.
-    pub fn recorded(mut self, sealed: &Sealed, (audit, found): (Audit, Found)) -> Self {
-        let facts = sealed.facts();
-        self.audit = audit;
-        self.children.record();
-        self.record_start(found, facts.landlock, facts.filters);
-        self
     }
 
     /// Starts everything and serves until a signal or a violation ends it.
@@ -286,23 +276,13 @@ impl Broker {
                 Step::Ready { landlock, filters } => {
                     let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                     self.log.info("confinement", "worker confined", &fields);
-                    self.audit.push(|| Event::Confinement {
-                        role: "worker",
-                        landlock_abi: landlock,
-                        seccomp_filters: filters,
-                    });
+                    self.record_confinement("worker", landlock, filters);
                     if !std::mem::replace(&mut self.started, true) {
                         self.log.info("broker", "🟢 tunnel-client started", &[]);
                     }
                 }
-                Step::PollOk => {
-                    self.audit.poll(None);
-                    self.notify.polling();
-                }
-                Step::PollFailing(reason) => {
-                    self.audit.poll(Some(&reason));
-                    self.notify.status(&reason);
-                }
+                Step::PollOk => self.polled(None),
+                Step::PollFailing(reason) => self.polled(Some(&reason)),
                 Step::Spawn { index, era, seen } => self.children.want(index, era, seen, now),
                 Step::ChildLost { index, generation } => self.children.lost(Id { index, generation }, now),
                 Step::Drained { unfinished } => {
