@@ -7,7 +7,7 @@
 
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The version of the records.
@@ -197,26 +197,47 @@ impl std::fmt::Display for Flaw {
 
 impl std::error::Error for Flaw {}
 
+/// The members of a record.
+#[derive(Clone, Debug, Default)]
+pub struct Members(Map<String, Value>);
+
+impl Members {
+    /// Of a line.
+    #[must_use]
+    pub fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok().map(Self)
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name)?.as_u64()
+    }
+
+    /// All of them, by their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
 /// A line that has the shape of a record.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Record<'a> {
     /// Its number.
     pub sequence: u64,
     /// The hash of the line before it.
     pub previous: Digest,
+    /// What it says.
+    pub members: Members,
     line: &'a [u8],
     authenticated: &'a [u8],
     code: Digest,
-}
-
-/// The members that every record has.
-#[derive(Deserialize)]
-struct Members<'a> {
-    v: u64,
-    #[serde(default)]
-    seq: Option<u64>,
-    #[serde(borrow, default)]
-    prev: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -226,15 +247,17 @@ impl<'a> Record<'a> {
     /// When it has another shape, or is of a newer version.
     pub fn read(line: &'a [u8]) -> Result<Self, Flaw> {
         let text = std::str::from_utf8(line).map_err(|_| Flaw::Shape)?;
-        let members: Members<'_> = serde_json::from_str(text).map_err(|_| Flaw::Shape)?;
-        if members.v > VERSION {
-            return Err(Flaw::Newer(members.v));
+        let members = Members::read(text).ok_or(Flaw::Shape)?;
+        match members.number("v") {
+            Some(version) if version > VERSION => return Err(Flaw::Newer(version)),
+            Some(_) => {}
+            None => return Err(Flaw::Shape),
         }
         let (authenticated, code) = text.rsplit_once(MAC).ok_or(Flaw::Shape)?;
         let code = code.strip_suffix("\"}").and_then(unhex).ok_or(Flaw::Shape)?;
-        let previous = members.prev.and_then(unhex).ok_or(Flaw::Shape)?;
-        let sequence = members.seq.ok_or(Flaw::Shape)?;
-        Ok(Self { sequence, previous, line, authenticated: authenticated.as_bytes(), code })
+        let previous = members.text("prev").and_then(unhex).ok_or(Flaw::Shape)?;
+        let sequence = members.number("seq").ok_or(Flaw::Shape)?;
+        Ok(Self { sequence, previous, members, line, authenticated: authenticated.as_bytes(), code })
     }
 
     /// Whether the key of its number made its code.

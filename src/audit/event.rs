@@ -3,14 +3,13 @@
 //! Texts that a peer chose are cut before they come here (`ipc::msg` says where) and once more in [`members`]; control
 //! characters are escaped by JSON. Must never hold arguments, results, header values, tokens or session ids.
 
-use serde::Serialize;
+use super::object::Object;
 
 /// Longest text in a record, in bytes: a request id of the control plane is no longer.
 const MAX_TEXT: usize = 512;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The agent starts.
     Start(Box<Start>),
@@ -46,12 +45,10 @@ pub enum Event {
         /// `worker` or `mcp`.
         role: &'static str,
         /// Of an MCP server.
-        #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<String>,
         /// Its process id.
         pid: u32,
         /// SHA-256 of the program of an MCP server, as the file was when it was started.
-        #[serde(skip_serializing_if = "Option::is_none")]
         program_sha256: Option<String>,
     },
     /// A process ended.
@@ -59,15 +56,12 @@ pub enum Event {
         /// `worker` or `mcp`.
         role: &'static str,
         /// Of an MCP server.
-        #[serde(skip_serializing_if = "Option::is_none")]
         channel: Option<String>,
         /// Its process id.
         pid: u32,
         /// The code it ended with.
-        #[serde(skip_serializing_if = "Option::is_none")]
         exit_code: Option<i32>,
         /// The signal that ended it.
-        #[serde(skip_serializing_if = "Option::is_none")]
         signal: Option<i32>,
     },
     /// The broker saw that a process did what it may not do.
@@ -114,7 +108,7 @@ pub enum Event {
 }
 
 /// The start of the agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Start {
     /// Of the agent.
     pub version: &'static str,
@@ -125,26 +119,21 @@ pub struct Start {
     /// The tunnel.
     pub tunnel: String,
     /// SHA-256 of the configuration file.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub config_sha256: Option<String>,
     /// Which policy decides on calls.
     pub policy: &'static str,
     /// Records that were written but not yet counted when the agent ended the last time.
-    #[serde(skip_serializing_if = "is_zero")]
     pub continued: u64,
     /// Bytes of a record that had been written in part, and were removed.
-    #[serde(skip_serializing_if = "is_zero")]
     pub torn_bytes: u64,
     /// Records that had been written and are lost; they are those before this one.
-    #[serde(skip_serializing_if = "is_zero")]
     pub missing: u64,
 }
 
 /// The decision about a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decided {
     /// The call; the same in the record of its end. Only a permitted one has an end.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
     /// `permit`, `duplicate` or `in_doubt`.
     pub decision: &'static str,
@@ -155,30 +144,23 @@ pub struct Decided {
     /// `request`, `notification` or `termination`.
     pub kind: &'static str,
     /// The JSON-RPC method.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// The tool, prompt or resource.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Keyed digest of the session id.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The trace id of `traceparent`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// Keyed digest of the arguments.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
     /// Their size.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub argument_bytes: Option<u64>,
     /// The size of the message.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
 }
 
 /// The end of a call.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// The call.
     pub call: String,
@@ -187,27 +169,115 @@ pub struct Finished {
     /// `answered`, `expired` or `undelivered`.
     pub outcome: &'static str,
     /// It was in doubt before: the answer was a failure.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
     /// The code of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Keyed digest of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
     /// Its size.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub result_bytes: Option<u64>,
     /// From the decision to the end.
     pub ms: u64,
 }
 
-/// The members of an event as JSON, without braces.
+/// The members of an event as JSON, without braces. Those that do not apply are left out.
 #[must_use]
 pub fn members(event: &Event) -> String {
-    let json = serde_json::to_string(event).unwrap_or_default();
-    let inner = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    inner.unwrap_or("\"event\":\"unknown\"").to_string()
+    let mut o = Object::default();
+    let whole = |n: &i32| n.to_string();
+    match event {
+        Event::Start(start) => start.put(o.text("event", "start")),
+        Event::Confinement { role, landlock_abi, seccomp_filters } => {
+            o.text("event", "confinement").text("role", role);
+            o.number("landlock_abi", (*landlock_abi).into());
+            o.number("seccomp_filters", (*seccomp_filters).into());
+        }
+        Event::PollAuthorised {} => {
+            o.text("event", "poll_authorised");
+        }
+        Event::PollRefused { reason } => {
+            o.text("event", "poll_refused").text("reason", reason);
+        }
+        Event::CallDecided(decided) => decided.put(o.text("event", "call_decided")),
+        Event::CallFinished(finished) => finished.put(o.text("event", "call_finished")),
+        Event::CallInDoubt { call, request_id } => {
+            o.text("event", "call_in_doubt").text("call", call).text("request_id", request_id);
+        }
+        Event::ChildStart { role, channel, pid, program_sha256 } => {
+            o.text("event", "child_start").text("role", role).maybe("channel", channel.as_deref());
+            o.number("pid", (*pid).into()).maybe("program_sha256", program_sha256.as_deref());
+        }
+        Event::ChildExit { role, channel, pid, exit_code, signal } => {
+            o.text("event", "child_exit").text("role", role).maybe("channel", channel.as_deref());
+            o.number("pid", (*pid).into());
+            for (name, number) in [("exit_code", exit_code), ("signal", signal)] {
+                if let Some(number) = number {
+                    o.raw(name, &whole(number));
+                }
+            }
+        }
+        Event::Violation { role, what } => {
+            o.text("event", "violation").text("role", role).text("what", what);
+        }
+        Event::Rotation { file } => {
+            o.text("event", "rotation").number("file", *file);
+        }
+        Event::Deletion { file, first, last, hash, bytes } => {
+            o.text("event", "deletion").number("file", *file).number("first", *first).number("last", *last);
+            o.text("hash", hash).number("bytes", *bytes);
+        }
+        Event::Checkpoint {} => {
+            o.text("event", "checkpoint");
+        }
+        Event::Outage { since, refused, lost } => {
+            o.text("event", "outage").text("since", since).number("refused", *refused).number("lost", *lost);
+        }
+        Event::Stop { exit_code } => {
+            o.text("event", "stop").number("exit_code", (*exit_code).into());
+        }
+    }
+    o.members().to_string()
+}
+
+impl Start {
+    fn put(&self, o: &mut Object) {
+        o.text("version", self.version).text("instance", &self.instance).number("pid", self.pid.into());
+        o.text("tunnel", &self.tunnel).maybe("config_sha256", self.config_sha256.as_deref());
+        o.text("policy", self.policy);
+        let found =
+            [("continued", self.continued), ("torn_bytes", self.torn_bytes), ("missing", self.missing)];
+        for (name, n) in found {
+            o.count(name, Some(n).filter(|n| *n > 0));
+        }
+    }
+}
+
+impl Decided {
+    fn put(&self, o: &mut Object) {
+        o.maybe("call", self.call.as_deref()).text("decision", self.decision);
+        o.text("request_id", &self.request_id).text("channel", &self.channel).text("kind", self.kind);
+        for (name, text) in [
+            ("method", &self.method),
+            ("name", &self.name),
+            ("session", &self.session),
+            ("trace", &self.trace),
+            ("arguments", &self.arguments),
+        ] {
+            o.maybe(name, text.as_deref());
+        }
+        o.count("argument_bytes", self.argument_bytes).count("request_bytes", self.request_bytes);
+    }
+}
+
+impl Finished {
+    fn put(&self, o: &mut Object) {
+        o.text("call", &self.call).text("request_id", &self.request_id).text("outcome", self.outcome);
+        if self.in_doubt {
+            o.raw("in_doubt", "true");
+        }
+        o.count("status", self.status.map(Into::into)).maybe("result", self.result.as_deref());
+        o.count("result_bytes", self.result_bytes).number("ms", self.ms);
+    }
 }
 
 /// A text that somebody else chose, cut to what a record may hold.
@@ -215,9 +285,4 @@ pub fn members(event: &Event) -> String {
 pub fn short(text: &str) -> String {
     let end = (0..=text.len().min(MAX_TEXT)).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
     text.get(..end).unwrap_or_default().to_string()
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
 }

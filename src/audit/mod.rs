@@ -9,6 +9,7 @@ pub mod chain;
 pub mod directory;
 pub mod event;
 pub mod lines;
+pub mod object;
 pub mod open;
 mod recover;
 pub mod settings;

@@ -3,15 +3,16 @@
 //! Pure: bytes in, values out. It is one block of [`SIZE`] bytes, no more than a sector of any disk, so that it is
 //! replaced as a whole. Broker and commands. Must never be copied to another file: it holds the key of what comes next.
 
-use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::chain::{Chain, Digest, Key, hash, hex, unhex};
+use super::chain::{Chain, Key, hash, hex, unhex};
 
 /// The version of the state.
 pub const VERSION: u64 = 1;
 /// Its size in bytes.
 pub const SIZE: usize = 512;
+/// What stands before the SHA-256 of all that is before it.
+const SUM: &str = "sum: ";
 
 /// Everything that is needed to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,27 +52,6 @@ impl std::fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
-#[derive(Deserialize)]
-struct Versioned {
-    version: u64,
-}
-
-/// Borrowed, so that no copy of a key is left behind.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw<'a> {
-    #[serde(rename = "version")]
-    _version: u64,
-    sequence: u64,
-    #[serde(borrow)]
-    previous: &'a str,
-    key: &'a str,
-    digests: &'a str,
-    file: u64,
-    offset: u64,
-    begun: u64,
-}
-
 impl State {
     /// Before the first record of a log.
     #[must_use]
@@ -87,19 +67,16 @@ impl State {
         let (key, digests) = (key.to_hex(), self.digests.to_hex());
         let mut block = Zeroizing::new(Vec::with_capacity(SIZE));
         for part in [
-            &format!(
-                "{{\"version\":{VERSION},\"sequence\":{sequence},\"previous\":\"{}\",\"key\":\"",
-                hex(previous)
-            ),
+            &format!("version: {VERSION}\nsequence: {sequence}\nprevious: {}\nkey: ", hex(previous)),
             key.as_str(),
-            "\",\"digests\":\"",
+            "\ndigests: ",
             digests.as_str(),
-            &format!("\",\"file\":{},\"offset\":{},\"begun\":{}}}", self.file, self.offset, self.begun),
+            &format!("\nfile: {}\noffset: {}\nbegun: {}\n", self.file, self.offset, self.begun),
         ] {
             block.extend_from_slice(part.as_bytes());
         }
         let sum = hex(&hash(&block));
-        block.push(b'\n');
+        block.extend_from_slice(SUM.as_bytes());
         block.extend_from_slice(sum.as_bytes());
         block.resize(SIZE - 1, b' ');
         block.push(b'\n');
@@ -112,25 +89,27 @@ impl State {
     /// When it is of a newer version, or not what [`State::render`] makes.
     pub fn read(block: &[u8]) -> Result<Self, Damaged> {
         let text = std::str::from_utf8(block).map_err(|_| Damaged::Content)?;
-        let (json, rest) = text.split_once('\n').ok_or(Damaged::Content)?;
-        // A newer version may have another check, so the version is looked at first.
-        let version = serde_json::from_str::<Versioned>(json).map_err(|_| Damaged::Content)?.version;
+        let mut lines = text.lines();
+        let mut next = |name: &str| {
+            let value = lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            value.ok_or(Damaged::Content)
+        };
+        let number = |text: &str| text.parse::<u64>().map_err(|_| Damaged::Content);
+        let digest = |text: &str| unhex(text).ok_or(Damaged::Content);
+        // A newer version may have other lines and another check, so this comes first.
+        let version = number(next("version")?)?;
         if version > VERSION {
             return Err(Damaged::Newer(version));
         }
-        if unhex(rest.trim_end()) != Some(hash(json.as_bytes())) {
+        let (content, sum) = text.rsplit_once(SUM).ok_or(Damaged::Content)?;
+        if unhex(sum.trim_end()) != Some(hash(content.as_bytes())) {
             return Err(Damaged::Content);
         }
-        let raw: Raw<'_> = serde_json::from_str(json).map_err(|_| Damaged::Content)?;
-        let previous: Digest = unhex(raw.previous).ok_or(Damaged::Content)?;
-        let key = |text| Key::from_hex(text).ok_or(Damaged::Content);
-        Ok(Self {
-            chain: Chain { sequence: raw.sequence, previous, key: key(raw.key)? },
-            digests: key(raw.digests)?,
-            file: raw.file,
-            offset: raw.offset,
-            begun: raw.begun,
-        })
+        let (sequence, previous) = (number(next("sequence")?)?, digest(next("previous")?)?);
+        let (key, digests) = (Key::new(digest(next("key")?)?), Key::new(digest(next("digests")?)?));
+        let (file, offset) = (number(next("file")?)?, number(next("offset")?)?);
+        let begun = number(next("begun")?)?;
+        Ok(Self { chain: Chain { sequence, previous, key }, digests, file, offset, begun })
     }
 
     /// Goes on to the next file.

@@ -31,7 +31,7 @@ fn any_changed_byte_of_it_is_found() {
 
 #[test]
 fn a_newer_one_is_refused_by_its_number() {
-    let newer = b"{\"version\":2,\"anything\":true}\n";
+    let newer = b"version: 2\nanything: true\n";
     assert_eq!(State::read(newer), Err(Damaged::Newer(2)));
     assert!(Damaged::Newer(2).to_string().contains("version 2"));
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use super::chain::Key;
 use super::directory;
 use super::event::{Decided, Event, Finished};
+use super::open::OpenError;
 use super::settings::{Durability, Rotation, Settings};
 use super::verify::{Report, verify};
-use super::writer::Writer;
+use super::writer::{Found, Writer};
 
 pub(super) fn key() -> Key {
     Key::new([7; 32])
@@ -43,9 +44,25 @@ pub(super) fn finished(n: u64) -> Event {
     }))
 }
 
+/// Opens it. Another test of this process may be starting a program, which holds a copy of every lock until it runs.
+pub(super) fn open(settings: impl Fn() -> Settings) -> (Writer, Found) {
+    try_open(settings).unwrap()
+}
+
+/// The same, and what is wrong.
+pub(super) fn try_open(settings: impl Fn() -> Settings) -> Result<(Writer, Found), OpenError> {
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Writer::open(settings()) {
+            Err(OpenError::InUse) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+            result => return result,
+        }
+    }
+}
+
 /// Opens it, writes both records of as many calls, each in a commit of its own, and closes it.
 pub(super) fn write(directory: &Path, calls: std::ops::Range<u64>) {
-    let (mut writer, _) = Writer::open(settings(directory)).unwrap();
+    let (mut writer, _) = open(|| settings(directory));
     for n in calls {
         for event in [decided(n), finished(n)] {
             writer.push(event);

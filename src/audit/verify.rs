@@ -8,9 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::chain::{Digest, Flaw, Key, NOTHING, Record, unhex};
+use super::chain::{Digest, Key, Members, NOTHING, Record, unhex};
 use super::directory;
 use super::lines::{Line, Lines};
 use super::open::{OpenError, state_of};
@@ -46,27 +44,6 @@ pub struct Report {
     pub more: u64,
     /// What is worth a word and not wrong.
     pub notes: Vec<String>,
-}
-
-/// What of a record matters here.
-#[derive(Deserialize)]
-struct Content<'a> {
-    #[serde(borrow)]
-    time: std::borrow::Cow<'a, str>,
-    #[serde(borrow)]
-    event: std::borrow::Cow<'a, str>,
-    #[serde(default)]
-    call: Option<String>,
-    #[serde(default)]
-    request_id: Option<String>,
-    #[serde(default)]
-    first: Option<u64>,
-    #[serde(default)]
-    last: Option<u64>,
-    #[serde(borrow, default)]
-    hash: Option<std::borrow::Cow<'a, str>>,
-    #[serde(default)]
-    missing: Option<u64>,
 }
 
 struct Deletion {
@@ -146,14 +123,14 @@ impl Walk<'_> {
                 Some(Line::Torn(_)) => self.problem(format!("{place}: the line has no end")),
                 Some(Line::Long) => self.problem(format!("{place}: the line is longer than a record can be")),
                 Some(Line::Whole(line)) => match Record::read(line) {
-                    Ok(record) => self.record(&place, &record, line),
+                    Ok(record) => self.record(&place, &record),
                     Err(flaw) => self.problem(format!("{place}: the line {flaw}")),
                 },
             }
         }
     }
 
-    fn record(&mut self, place: &str, record: &Record<'_>, line: &[u8]) {
+    fn record(&mut self, place: &str, record: &Record<'_>) {
         let number = record.sequence;
         self.report.records += 1;
         let expected = self.last.map(|(last, _)| last.saturating_add(1));
@@ -179,10 +156,7 @@ impl Walk<'_> {
         {
             *met = *kept == hash;
         }
-        match serde_json::from_slice(line) {
-            Ok(content) => self.content(place, number, content),
-            Err(_) => self.problem(format!("{place}: record {number} {}", Flaw::Shape)),
-        }
+        self.content(place, number, &record.members);
     }
 
     /// The key of this number, as far as it can be followed.
@@ -212,28 +186,35 @@ impl Walk<'_> {
         }
     }
 
-    fn content(&mut self, place: &str, number: u64, content: Content<'_>) {
-        let Content { time, event, call, request_id, first, last, hash, missing } = content;
+    fn content(&mut self, place: &str, number: u64, members: &Members) {
         let report = &mut self.report;
         report.span = Some((report.span.map_or(number, |s| s.0), number));
-        let time = time.into_owned();
-        report.times = Some((report.times.take().map_or_else(|| time.clone(), |t| t.0), time));
-        match (&*event, call) {
+        let time = members.text("time").unwrap_or_default();
+        match &mut report.times {
+            Some((_, last)) => *last = time.into(),
+            None => report.times = Some((time.into(), time.into())),
+        }
+        let call = members.text("call");
+        match (members.text("event").unwrap_or_default(), call) {
             ("call_decided", Some(call)) => {
                 report.permitted += 1;
-                self.calls.insert(call, (request_id.unwrap_or_default(), number));
+                let request = members.text("request_id").unwrap_or_default();
+                self.calls.insert(call.into(), (request.into(), number));
             }
             ("call_finished", Some(call)) => {
                 report.finished += 1;
-                self.calls.remove(&call);
+                self.calls.remove(call);
             }
             ("deletion", _) => {
-                if let (Some(first), Some(last), Some(hash)) = (first, last, hash.and_then(|h| unhex(&h))) {
+                let hash = members.text("hash").and_then(unhex);
+                if let (Some(first), Some(last), Some(hash)) =
+                    (members.number("first"), members.number("last"), hash)
+                {
                     self.deletions.push(Deletion { first, last, hash });
                 }
             }
             ("start", _) => {
-                if let Some(missing) = missing.filter(|n| *n > 0) {
+                if let Some(missing) = members.number("missing") {
                     report
                         .notes
                         .push(format!("{place}: the agent found {missing} records lost when it started"));

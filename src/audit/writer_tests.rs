@@ -1,7 +1,7 @@
 use super::*;
 use crate::audit::settings::Rotation;
 use crate::audit::state::State;
-use crate::audit::testing::{checked, decided, finished, first_file, key, settings, write};
+use crate::audit::testing::{checked, decided, finished, first_file, key, open, settings, try_open, write};
 
 fn now() -> Instant {
     Instant::now()
@@ -25,7 +25,7 @@ fn a_log_is_begun_with_a_key_only_and_never_beside_records() {
     let without = || Settings { key: None, ..settings(dir.path()) };
     assert!(matches!(Writer::open(without()), Err(OpenError::NotBegun)));
     write(dir.path(), 0..1);
-    drop(Writer::open(without()).unwrap());
+    drop(open(without));
     std::fs::remove_file(directory::state(dir.path())).unwrap();
     assert!(matches!(Writer::open(settings(dir.path())), Err(OpenError::NoState)));
     assert!(directory::begin(dir.path(), key(), 0, None).is_err());
@@ -34,10 +34,10 @@ fn a_log_is_begun_with_a_key_only_and_never_beside_records() {
 #[test]
 fn only_one_writes_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Writer::open(settings(dir.path())).unwrap();
+    let first = open(|| settings(dir.path()));
     assert!(matches!(Writer::open(settings(dir.path())), Err(OpenError::InUse)));
     drop(first);
-    Writer::open(settings(dir.path())).unwrap();
+    open(|| settings(dir.path()));
 }
 
 /// A power cut or a kill between any two bytes, with the state as it was before the last group or after it.
@@ -45,7 +45,7 @@ fn only_one_writes_at_a_time() {
 fn cut_at_any_byte_of_the_last_records_the_log_goes_on_and_says_what_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 0..2);
-    let (mut writer, _) = Writer::open(settings(dir.path())).unwrap();
+    let (mut writer, _) = open(|| settings(dir.path()));
     let old_state = std::fs::read(directory::state(dir.path())).unwrap();
     let committed = std::fs::metadata(first_file(dir.path())).unwrap().len();
     for n in 2..4 {
@@ -71,7 +71,7 @@ fn cut_at_any_byte_of_the_last_records_the_log_goes_on_and_says_what_is_lost() {
                 assert_eq!(seen.problems[0], format!("records {complete} to 7 at the end are missing"));
             }
 
-            let (mut writer, found) = Writer::open(settings(dir.path())).unwrap();
+            let (mut writer, found) = open(|| settings(dir.path()));
             let torn = kept.len() - kept.iter().rposition(|b| *b == b'\n').unwrap() - 1;
             assert_eq!(found.torn_bytes, u64::try_from(torn).unwrap());
             assert_eq!(found.missing, u64::try_from(lost).unwrap());
@@ -93,18 +93,18 @@ fn a_line_behind_the_last_commit_that_is_not_authentic_is_not_passed_over() {
     let mut text = std::fs::read(first_file(dir.path())).unwrap();
     text.extend_from_slice(b"{\"v\":1,\"seq\":2}\n");
     std::fs::write(first_file(dir.path()), &text).unwrap();
-    let error = Writer::open(settings(dir.path())).unwrap_err();
+    let error = try_open(|| settings(dir.path())).unwrap_err();
     assert!(error.to_string().contains("is not a record"), "{error}");
     assert_eq!(std::fs::read(first_file(dir.path())).unwrap(), text);
     std::fs::remove_file(first_file(dir.path())).unwrap();
-    assert!(matches!(Writer::open(settings(dir.path())), Err(OpenError::Files(_))));
+    assert!(matches!(try_open(|| settings(dir.path())), Err(OpenError::Files(_))));
 }
 
 #[test]
 fn files_follow_each_other_and_deletions_are_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let rotation = Rotation { size: 2000, files: 3, ..settings(dir.path()).rotation };
-    let (mut writer, _) = Writer::open(Settings { rotation, ..settings(dir.path()) }).unwrap();
+    let (mut writer, _) = open(|| Settings { rotation, ..settings(dir.path()) });
     let mut digests = std::collections::BTreeSet::new();
     for n in 0..40 {
         for event in [decided(n), finished(n)] {
@@ -149,7 +149,7 @@ fn a_crash_after_the_next_file_was_begun_is_no_damage() {
 fn an_old_file_is_followed_by_a_new_one_without_any_event() {
     let dir = tempfile::tempdir().unwrap();
     let rotation = Rotation { age: Duration::from_secs(1), ..settings(dir.path()).rotation };
-    let (mut writer, _) = Writer::open(Settings { rotation, ..settings(dir.path()) }).unwrap();
+    let (mut writer, _) = open(|| Settings { rotation, ..settings(dir.path()) });
     writer.push(decided(1));
     writer.commit(now()).unwrap();
     std::thread::sleep(Duration::from_millis(2100));
@@ -162,7 +162,7 @@ fn an_old_file_is_followed_by_a_new_one_without_any_event() {
 #[test]
 fn the_key_of_a_record_that_was_written_is_nowhere_in_the_directory() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut writer, _) = Writer::open(settings(dir.path())).unwrap();
+    let (mut writer, _) = open(|| settings(dir.path()));
     for n in 0..5 {
         let used = writer.state.chain.key.to_hex();
         writer.push(decided(n));
@@ -180,7 +180,7 @@ fn the_key_of_a_record_that_was_written_is_nowhere_in_the_directory() {
 #[test]
 fn a_commit_that_fails_leaves_no_trace_and_its_events_are_written_later() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut writer, _) = Writer::open(settings(dir.path())).unwrap();
+    let (mut writer, _) = open(|| settings(dir.path()));
     writer.push(decided(1));
     writer.commit(now()).unwrap();
     let full = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
@@ -206,7 +206,7 @@ fn a_commit_that_fails_leaves_no_trace_and_its_events_are_written_later() {
 #[test]
 fn a_long_outage_keeps_a_bounded_number_of_events_and_counts_the_others() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut writer, _) = Writer::open(Settings { keeps_decisions: true, ..settings(dir.path()) }).unwrap();
+    let (mut writer, _) = open(|| Settings { keeps_decisions: true, ..settings(dir.path()) });
     let full = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
     let file = std::mem::replace(&mut writer.file, full);
     for n in 0..u64::try_from(MAX_BACKLOG).unwrap() + 5 {

@@ -2,14 +2,14 @@
 //!
 //! ECS 8.17 (categories `api`), OCSF 1.4.0 API Activity (class 6003), CEF 0. What these have no field for stays in the log.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use serde_json::{Value, json};
-
-use super::{Export, unreadable};
-use crate::audit::view::{self, View};
+use super::{Export, ended_well, unreadable};
+use crate::audit::chain::Members;
+use crate::audit::object::Object;
+use crate::audit::view;
 use crate::commands::complain;
 use crate::exit::Exit;
 
@@ -18,9 +18,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A call, as far as the log knows it.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) decided: View,
+    pub(super) decided: Members,
     /// `None` when it was not permitted, or has no end.
-    pub(super) finished: Option<View>,
+    pub(super) finished: Option<Members>,
 }
 
 /// How it ended.
@@ -32,9 +32,9 @@ enum Outcome {
 }
 
 pub(super) fn run(wanted: &Export) -> Exit {
-    let render: fn(&Call) -> String = match wanted.format.as_str() {
-        "ecs" => |call| ecs(call).to_string(),
-        "ocsf" => |call| ocsf(call).to_string(),
+    let render = match wanted.format.as_str() {
+        "ecs" => ecs,
+        "ocsf" => ocsf,
         "cef" => cef,
         _ => {
             complain("--format must be ecs, ocsf or cef");
@@ -42,21 +42,22 @@ pub(super) fn run(wanted: &Export) -> Exit {
         }
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let (mut open, mut gone) = (HashMap::new(), false);
+    let (mut open, mut gone) = (BTreeMap::new(), false);
     let mut put = |call: &Call| gone = gone || writeln!(out, "{}", render(call)).is_err();
-    let result = view::each(Path::new(&wanted.directory), |view, _| match (&*view.event, &view.call) {
-        ("call_decided", None) => put(&Call { decided: view.clone(), finished: None }),
-        ("call_decided", Some(call)) => drop(open.insert(call.clone(), view.clone())),
+    let result = view::each(Path::new(&wanted.directory), &mut |record, _| match (
+        record.text("event").unwrap_or_default(),
+        record.text("call"),
+    ) {
+        ("call_decided", None) => put(&Call { decided: record.clone(), finished: None }),
+        ("call_decided", Some(call)) => drop(open.insert(call.to_string(), record.clone())),
         ("call_finished", Some(call)) => {
             if let Some(decided) = open.remove(call) {
-                put(&Call { decided, finished: Some(view.clone()) });
+                put(&Call { decided, finished: Some(record.clone()) });
             }
         }
         _ => {}
     });
-    let mut without_end: Vec<View> = open.into_values().collect();
-    without_end.sort_by_key(|view| view.seq);
-    for decided in without_end {
+    for decided in open.into_values() {
         put(&Call { decided, finished: None });
     }
     drop(out.flush());
@@ -64,160 +65,195 @@ pub(super) fn run(wanted: &Export) -> Exit {
 }
 
 impl Call {
-    fn last(&self) -> &View {
+    fn last(&self) -> &Members {
         self.finished.as_ref().unwrap_or(&self.decided)
     }
 
+    fn time(&self) -> &str {
+        self.last().text("time").unwrap_or_default()
+    }
+
     fn was_permitted(&self) -> bool {
-        self.decided.call.is_some()
+        self.decided.text("call").is_some()
     }
 
     fn outcome(&self) -> Outcome {
         match &self.finished {
             None if self.was_permitted() => Outcome::Unknown,
             None => Outcome::Failure,
-            Some(end) if end.outcome.as_deref() == Some("answered") && end.status.is_none_or(|s| s < 400) => {
-                Outcome::Success
-            }
+            Some(end) if ended_well(end) => Outcome::Success,
             Some(_) => Outcome::Failure,
         }
     }
 
     fn operation(&self) -> &str {
-        self.decided.method.as_deref().unwrap_or("session termination")
+        self.decided.text("method").unwrap_or("session termination")
     }
 
-    fn decision(&self) -> &str {
-        self.decided.decision.as_deref().unwrap_or_default()
+    /// A number of the end.
+    fn at_end(&self, name: &str) -> Option<u64> {
+        self.finished.as_ref()?.number(name)
     }
 }
 
-pub(super) fn ecs(call: &Call) -> Value {
-    let (decided, last) = (&call.decided, call.last());
+/// A new object with what `fill` puts there.
+fn object(fill: impl FnOnce(&mut Object)) -> Object {
+    let mut object = Object::default();
+    fill(&mut object);
+    object
+}
+
+pub(super) fn ecs(call: &Call) -> String {
+    let decided = &call.decided;
     let outcome = match call.outcome() {
         Outcome::Success => "success",
         Outcome::Failure => "failure",
         Outcome::Unknown => "unknown",
     };
-    let end = call.finished.as_ref();
-    pruned(json!({
-        "@timestamp": last.time,
-        "ecs": {"version": "8.17.0"},
-        "event": {
-            "kind": "event",
-            "category": ["api"],
-            "type": ["access", if call.was_permitted() { "allowed" } else { "denied" }],
-            "action": call.operation(),
-            "outcome": outcome,
-            "id": decided.call,
-            "reason": call.decision(),
-            "sequence": last.seq,
-            "duration": end.and_then(|e| e.ms).map(|ms| ms.saturating_mul(1_000_000)),
-            "dataset": "tunnelward.audit",
-            "module": "tunnelward",
-        },
-        "http": {
-            "request": {"id": decided.request_id, "body": {"bytes": decided.request_bytes}},
-            "response": {"status_code": end.and_then(|e| e.status), "body": {"bytes": end.and_then(|e| e.result_bytes)}},
-        },
-        "observer": {"product": "tunnelward", "vendor": "tunnelward", "type": "proxy", "version": VERSION},
-        "service": {"name": decided.channel},
-        "trace": {"id": decided.trace},
-        "labels": {"mcp_name": decided.name},
-    }))
+    let kind = if call.was_permitted() { r#"["access","allowed"]"# } else { r#"["access","denied"]"# };
+    let event = object(|o| {
+        o.text("kind", "event")
+            .raw("category", r#"["api"]"#)
+            .raw("type", kind)
+            .text("action", call.operation());
+        o.text("outcome", outcome)
+            .maybe("id", decided.text("call"))
+            .maybe("reason", decided.text("decision"));
+        o.count("sequence", call.last().number("seq"));
+        o.count("duration", call.at_end("ms").map(|ms| ms.saturating_mul(1_000_000)));
+        o.text("dataset", "tunnelward.audit").text("module", "tunnelward");
+    });
+    let bytes = |n| {
+        object(|o| {
+            o.count("bytes", n);
+        })
+    };
+    let request = object(|o| {
+        o.maybe("id", decided.text("request_id")).object("body", &bytes(decided.number("request_bytes")));
+    });
+    let response = object(|o| {
+        o.count("status_code", call.at_end("status")).object("body", &bytes(call.at_end("result_bytes")));
+    });
+    let one = |name: &str, text: Option<&str>| {
+        object(|o| {
+            o.maybe(name, text);
+        })
+    };
+    let mut all = Object::default();
+    all.text("@timestamp", call.time())
+        .object("ecs", &one("version", Some("8.17.0")))
+        .object("event", &event);
+    all.object(
+        "http",
+        &object(|o| {
+            o.object("request", &request).object("response", &response);
+        }),
+    );
+    all.object(
+        "observer",
+        &object(|o| {
+            o.text("product", "tunnelward")
+                .text("vendor", "tunnelward")
+                .text("type", "proxy")
+                .text("version", VERSION);
+        }),
+    );
+    all.object("service", &one("name", decided.text("channel")))
+        .object("trace", &one("id", decided.text("trace")));
+    all.object("labels", &one("mcp_name", decided.text("name"))).json()
 }
 
-pub(super) fn ocsf(call: &Call) -> Value {
-    let (decided, last) = (&call.decided, call.last());
+pub(super) fn ocsf(call: &Call) -> String {
+    let decided = &call.decided;
     let (status_id, status, severity_id) = match call.outcome() {
         Outcome::Success => (1, "Success", 1),
         Outcome::Failure => (2, "Failure", 2),
         Outcome::Unknown => (0, "Unknown", 2),
     };
-    let end = call.finished.as_ref();
-    let resource = decided.name.as_ref().map(|name| json!([{"name": name, "type": call.operation()}]));
-    pruned(json!({
-        "category_uid": 6,
-        "class_uid": 6003,
-        "activity_id": 99,
-        "activity_name": call.operation(),
-        "type_uid": 600_399,
-        "severity_id": severity_id,
-        "status_id": status_id,
-        "status": status,
-        "status_detail": call.decision(),
-        "time": epoch_ms(&last.time),
-        "duration": end.and_then(|e| e.ms),
-        "actor": {"app_name": "Secure MCP Tunnel", "session": {"uid": decided.session}},
-        "api": {
-            "operation": call.operation(),
-            "service": {"name": decided.channel},
-            "request": {"uid": decided.request_id},
-            "response": {"code": end.and_then(|e| e.status)},
-        },
-        "src_endpoint": {"svc_name": "Secure MCP Tunnel"},
-        "resources": resource,
-        "metadata": {
-            "version": "1.4.0",
-            "uid": decided.call,
-            "sequence": last.seq,
-            "correlation_uid": decided.trace,
-            "product": {"name": "tunnelward", "vendor_name": "tunnelward", "version": VERSION},
-        },
-    }))
+    let one = |name: &str, text: Option<&str>| {
+        object(|o| {
+            o.maybe(name, text);
+        })
+    };
+    let actor = object(|o| {
+        o.text("app_name", "Secure MCP Tunnel").object("session", &one("uid", decided.text("session")));
+    });
+    let api = object(|o| {
+        o.text("operation", call.operation()).object("service", &one("name", decided.text("channel")));
+        o.object("request", &one("uid", decided.text("request_id")));
+        o.object(
+            "response",
+            &object(|o| {
+                o.count("code", call.at_end("status"));
+            }),
+        );
+    });
+    let product = object(|o| {
+        o.text("name", "tunnelward").text("vendor_name", "tunnelward").text("version", VERSION);
+    });
+    let metadata = object(|o| {
+        o.text("version", "1.4.0")
+            .maybe("uid", decided.text("call"))
+            .count("sequence", call.last().number("seq"));
+        o.maybe("correlation_uid", decided.text("trace")).object("product", &product);
+    });
+    let mut all = Object::default();
+    all.number("category_uid", 6)
+        .number("class_uid", 6003)
+        .number("activity_id", 99)
+        .number("type_uid", 600_399);
+    all.text("activity_name", call.operation())
+        .number("severity_id", severity_id)
+        .number("status_id", status_id);
+    all.text("status", status).maybe("status_detail", decided.text("decision"));
+    all.count("time", epoch_ms(call.time())).count("duration", call.at_end("ms"));
+    all.object("actor", &actor)
+        .object("api", &api)
+        .object("src_endpoint", &one("svc_name", Some("Secure MCP Tunnel")));
+    if let Some(name) = decided.text("name") {
+        let resource = object(|o| {
+            o.text("name", name).text("type", call.operation());
+        });
+        all.raw("resources", &format!("[{}]", resource.json()));
+    }
+    all.object("metadata", &metadata).json()
 }
 
 pub(super) fn cef(call: &Call) -> String {
-    let (decided, last) = (&call.decided, call.last());
+    let decided = &call.decided;
     let (outcome, severity) = match call.outcome() {
         Outcome::Success => ("success", 1),
         Outcome::Failure => ("failure", 5),
         Outcome::Unknown => ("unknown", 5),
     };
-    let end = call.finished.as_ref();
-    let number = |n: Option<u64>| n.map(|n| n.to_string());
-    let text = |t: &Option<String>| t.clone();
-    let fields = [
-        ("rt", epoch_ms(&last.time).map(|ms| ms.to_string())),
-        ("act", text(&decided.decision)),
-        ("outcome", Some(outcome.into())),
-        ("externalId", text(&decided.call)),
-        ("in", number(decided.request_bytes)),
-        ("out", number(end.and_then(|e| e.result_bytes))),
-        ("cn1Label", number(end.and_then(|e| e.ms)).map(|_| "milliseconds".into())),
-        ("cn1", number(end.and_then(|e| e.ms))),
-        ("cs1Label", decided.channel.as_ref().map(|_| "channel".into())),
-        ("cs1", text(&decided.channel)),
-        ("cs2Label", decided.name.as_ref().map(|_| "name".into())),
-        ("cs2", text(&decided.name)),
-        ("cs3Label", decided.request_id.as_ref().map(|_| "request".into())),
-        ("cs3", text(&decided.request_id)),
-    ];
-    let fields = fields.into_iter().filter_map(|(key, value)| {
-        let value =
-            value?.replace('\\', "\\\\").replace('=', "\\=").replace('\r', "\\r").replace('\n', "\\n");
+    let mut extension = String::new();
+    let mut put = |key: &str, value: Option<&str>| {
+        let Some(value) = value else { return };
+        let value = value.replace('\\', "\\\\").replace('=', "\\=").replace('\r', "\\r").replace('\n', "\\n");
         // What a terminal or a parser might obey.
         let value = value.replace(char::is_control, "?");
-        Some(format!("{key}={value}"))
-    });
-    let name = call.operation().replace('\\', "\\\\").replace('|', "\\|").replace(char::is_control, "?");
-    let extension = fields.collect::<Vec<_>>().join(" ");
-    format!("CEF:0|tunnelward|tunnelward|{VERSION}|{}|{name}|{severity}|{extension}", last.event)
-}
-
-/// Without members that are null, and without objects that have none left.
-fn pruned(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members = members.into_iter().map(|(name, value)| (name, pruned(value)));
-            Value::Object(
-                members
-                    .filter(|(_, v)| !v.is_null() && v.as_object().is_none_or(|o| !o.is_empty()))
-                    .collect(),
-            )
-        }
-        other => other,
+        extension.push_str(&format!(" {key}={value}"));
+    };
+    let number = |n: Option<u64>| n.map(|n| n.to_string());
+    put("rt", number(epoch_ms(call.time())).as_deref());
+    put("act", decided.text("decision"));
+    put("outcome", Some(outcome));
+    put("externalId", decided.text("call"));
+    put("in", number(decided.number("request_bytes")).as_deref());
+    put("out", number(call.at_end("result_bytes")).as_deref());
+    if let Some(ms) = call.at_end("ms") {
+        put("cn1Label", Some("milliseconds"));
+        put("cn1", Some(&ms.to_string()));
     }
+    for (n, label, member) in [(1, "channel", "channel"), (2, "name", "name"), (3, "request", "request_id")] {
+        if let Some(value) = decided.text(member) {
+            put(&format!("cs{n}Label"), Some(label));
+            put(&format!("cs{n}"), Some(value));
+        }
+    }
+    let name = call.operation().replace('\\', "\\\\").replace('|', "\\|").replace(char::is_control, "?");
+    let event = call.last().text("event").unwrap_or_default();
+    format!("CEF:0|tunnelward|tunnelward|{VERSION}|{event}|{name}|{severity}|{}", extension.trim_start())
 }
 
 /// Milliseconds since 1970 of a time that the log wrote.

@@ -13,6 +13,7 @@ use std::path::Path;
 use argh::FromArgs;
 
 use super::complain;
+use crate::audit::chain::Members;
 use crate::config::Host;
 use crate::exit::Exit;
 
@@ -157,10 +158,16 @@ impl Times {
         Ok(Self { since: since.cloned(), until: until.cloned() })
     }
 
-    fn hold(&self, time: &str) -> bool {
+    fn hold(&self, record: &Members) -> bool {
+        let time = record.text("time").unwrap_or_default();
         let end = |until: &String| time.get(..until.len()).unwrap_or(time) <= until.as_str();
         self.since.as_ref().is_none_or(|since| time >= since.as_str()) && self.until.as_ref().is_none_or(end)
     }
+}
+
+/// Whether the record of an end says that the call was answered, and not by a failure.
+fn ended_well(end: &Members) -> bool {
+    end.text("outcome") == Some("answered") && end.number("status").is_none_or(|status| status < 400)
 }
 
 /// A directory that cannot be read.

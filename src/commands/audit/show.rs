@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use super::{Show, Times, unreadable};
-use crate::audit::view::{self, View};
+use crate::audit::chain::Members;
+use crate::audit::view;
 use crate::exit::Exit;
 
 pub(super) fn run(wanted: &Show) -> Exit {
@@ -17,12 +18,11 @@ pub(super) fn run(wanted: &Show) -> Exit {
     // The calls whose decision was shown: the record of the end names neither tool nor decision.
     let mut shown = HashSet::new();
     let mut gone = false;
-    let result = view::each(Path::new(&wanted.directory), |view, line| {
-        if gone || !is_wanted(wanted, view, &mut shown) || !times.hold(&view.time) {
+    let result = view::each(Path::new(&wanted.directory), &mut |record, line| {
+        if gone || !is_wanted(wanted, record, &mut shown) || !times.hold(record) {
             return;
         }
-        let written =
-            if wanted.json { writeln!(out, "{line}") } else { writeln!(out, "{}", row(view, line)) };
+        let written = if wanted.json { writeln!(out, "{line}") } else { writeln!(out, "{}", row(record)) };
         // A reader that has seen enough.
         gone = written.is_err();
     });
@@ -30,25 +30,21 @@ pub(super) fn run(wanted: &Show) -> Exit {
     result.map_or_else(|e| unreadable(&wanted.directory, &e), |()| Exit::Ok)
 }
 
-fn is_wanted(wanted: &Show, view: &View, shown: &mut HashSet<String>) -> bool {
-    let is =
-        |wanted: &Option<String>, found: Option<&String>| wanted.as_ref().is_none_or(|w| Some(w) == found);
-    if !is(&wanted.event, Some(&view.event)) {
+fn is_wanted(wanted: &Show, record: &Members, shown: &mut HashSet<String>) -> bool {
+    let is = |wanted: &Option<String>, name: &str| {
+        wanted.as_ref().is_none_or(|w| Some(w.as_str()) == record.text(name))
+    };
+    if !is(&wanted.event, "event") || !(is(&wanted.call, "call") || is(&wanted.call, "request_id")) {
         return false;
     }
-    let call = wanted.call.as_ref();
-    if call.is_some() && view.call.as_ref() != call && view.request_id.as_ref() != call {
-        return false;
-    }
-    let by_call = wanted.tool.is_some() || wanted.decision.is_some();
-    if !by_call {
+    if wanted.tool.is_none() && wanted.decision.is_none() {
         return true;
     }
-    match (&*view.event, &view.call) {
+    match (record.text("event").unwrap_or_default(), record.text("call")) {
         ("call_decided", call) => {
-            let found = is(&wanted.tool, view.name.as_ref()) && is(&wanted.decision, view.decision.as_ref());
+            let found = is(&wanted.tool, "name") && is(&wanted.decision, "decision");
             if let (true, Some(call)) = (found, call) {
-                shown.insert(call.clone());
+                shown.insert(call.to_string());
             }
             found
         }
@@ -58,28 +54,20 @@ fn is_wanted(wanted: &Show, view: &View, shown: &mut HashSet<String>) -> bool {
     }
 }
 
-/// Number, time, event, and what else the record says, in its order; without what every record has.
-fn row(view: &View, line: &str) -> String {
+/// Number, time, event, and what else the record says; without what every record has.
+fn row(record: &Members) -> String {
     const EVERY: [&str; 8] = ["v", "seq", "time", "mono_us", "boot", "prev", "event", "mac"];
-    let mut text = format!(
-        "{:>8}  {}  {:<15}",
-        view.seq,
-        view.time.escape_debug(),
-        view.event.escape_debug().to_string()
-    );
-    let all: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap_or_default();
-    for (name, value) in all.iter().filter(|(name, _)| !EVERY.contains(&name.as_str())) {
-        let value = match value {
-            serde_json::Value::String(value) => value.clone(),
-            value => value.to_string(),
-        };
+    let number = record.number("seq").unwrap_or_default();
+    let [time, event] =
+        ["time", "event"].map(|name| record.text(name).unwrap_or_default().escape_debug().to_string());
+    let mut text = format!("{number:>8}  {time}  {event:<15}");
+    for (name, value) in record.iter().filter(|(name, _)| !EVERY.contains(name)) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // Digests are for machines; what tells two apart is enough here.
-        let value = if value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit()) {
-            format!("{}…", value.get(..12).unwrap_or_default())
-        } else {
-            value
-        };
-        text.push_str(&format!(" {name}={}", value.escape_debug()));
+        let is_digest = value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
+        let (value, more) =
+            if is_digest { (value.get(..12).unwrap_or_default(), "…") } else { (value.as_str(), "") };
+        text.push_str(&format!(" {}={}{more}", name.escape_debug(), value.escape_debug()));
     }
     text
 }

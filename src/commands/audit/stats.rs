@@ -1,11 +1,12 @@
 //! `audit stats`: calls by what they called, and what became of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::table::table;
-use super::{Stats, Times, unreadable};
-use crate::audit::view::{self, View};
+use super::{Stats, Times, ended_well, unreadable};
+use crate::audit::chain::Members;
+use crate::audit::view;
 use crate::commands::say;
 use crate::exit::Exit;
 
@@ -27,7 +28,7 @@ struct Row {
 struct Counts {
     rows: BTreeMap<String, Row>,
     /// The row of each call without an end.
-    open: HashMap<String, String>,
+    open: BTreeMap<String, String>,
     polls_refused: u64,
     violations: u64,
     starts: u64,
@@ -39,9 +40,9 @@ pub(super) fn run(wanted: &Stats) -> Exit {
         Err(exit) => return exit,
     };
     let mut counts = Counts::default();
-    let counted = view::each(Path::new(&wanted.directory), |view, _| {
-        if times.hold(&view.time) {
-            counts.count(view);
+    let counted = view::each(Path::new(&wanted.directory), &mut |record, _| {
+        if times.hold(record) {
+            counts.count(record);
         }
     });
     if let Err(e) = counted {
@@ -52,33 +53,33 @@ pub(super) fn run(wanted: &Stats) -> Exit {
 }
 
 impl Counts {
-    fn count(&mut self, view: &View) {
-        match &*view.event {
+    fn count(&mut self, record: &Members) {
+        let call = record.text("call");
+        match record.text("event").unwrap_or_default() {
             "start" => self.starts += 1,
             "violation" => self.violations += 1,
             "poll_refused" => self.polls_refused += 1,
             "call_decided" => {
-                let mut name = title(view);
+                let mut name = title(record);
                 if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&name) {
                     name = "(others)".into();
                 }
                 let row = self.rows.entry(name.clone()).or_default();
                 row.calls += 1;
-                match &view.call {
-                    Some(call) => drop(self.open.insert(call.clone(), name)),
+                match call {
+                    Some(call) => drop(self.open.insert(call.into(), name)),
                     None => row.not_permitted += 1,
                 }
             }
             "call_finished" => {
-                let name = view.call.as_ref().and_then(|call| self.open.remove(call));
+                let name = call.and_then(|call| self.open.remove(call));
                 let Some(row) = name.and_then(|name| self.rows.get_mut(&name)) else { return };
-                let well = view.outcome.as_deref() == Some("answered") && view.status.is_none_or(|s| s < 400);
-                row.failed += u64::from(!well);
-                row.bytes = row.bytes.saturating_add(view.result_bytes.unwrap_or(0));
-                row.ms.extend(view.ms);
+                row.failed += u64::from(!ended_well(record));
+                row.bytes = row.bytes.saturating_add(record.number("result_bytes").unwrap_or(0));
+                row.ms.extend(record.number("ms"));
             }
             "call_in_doubt" => {
-                let name = view.call.as_ref().and_then(|call| self.open.get(call));
+                let name = call.and_then(|call| self.open.get(call));
                 if let Some(row) = name.and_then(|name| self.rows.get_mut(name)) {
                     row.in_doubt += 1;
                 }
@@ -121,9 +122,12 @@ impl Counts {
     }
 }
 
-fn title(view: &View) -> String {
-    let parts = [&view.channel, &view.method, &view.name];
-    parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+fn title(record: &Members) -> String {
+    ["channel", "method", "name"]
+        .into_iter()
+        .filter_map(|name| record.text(name))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The value below which so many of 100 lie; of values in order.

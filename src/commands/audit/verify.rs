@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Verify, unreadable};
 use crate::audit::chain::{Digest, Key, unhex};
 use crate::audit::directory::name;
+use crate::audit::object::Object;
 use crate::audit::verify::{Report, verify};
 use crate::commands::{complain, say};
 use crate::exit::Exit;
@@ -102,20 +102,19 @@ fn as_text(report: &Report, has_key: bool) -> String {
 }
 
 fn as_json(report: &Report, has_key: bool) -> String {
-    let open = report.open.iter().map(
-        |(call, request_id, sequence)| json!({"call": call, "request_id": request_id, "sequence": sequence}),
-    );
-    json!({
-        "version": 1,
-        "files": report.files.iter().map(|file| name(*file)).collect::<Vec<_>>(),
-        "records": report.records,
-        "authentic": has_key.then_some(report.authentic),
-        "first": report.span.map(|s| s.0),
-        "last": report.span.map(|s| s.1),
-        "calls": {"permitted": report.permitted, "finished": report.finished, "open": open.collect::<Vec<_>>()},
-        "notes": report.notes,
-        "problems": report.problems,
-        "more_problems": report.more,
-    })
-    .to_string()
+    let texts = |texts: &[String]| serde_json::to_string(texts).unwrap_or_default();
+    let open = report.open.iter().map(|(call, request_id, sequence)| {
+        let mut open = Object::default();
+        open.text("call", call).text("request_id", request_id).number("sequence", *sequence).json()
+    });
+    let open = format!("[{}]", open.collect::<Vec<_>>().join(","));
+    let mut calls = Object::default();
+    calls.number("permitted", report.permitted).number("finished", report.finished).raw("open", &open);
+    let mut all = Object::default();
+    all.number("version", 1);
+    all.raw("files", &texts(&report.files.iter().map(|file| name(*file)).collect::<Vec<_>>()));
+    all.number("records", report.records).count("authentic", has_key.then_some(report.authentic));
+    all.count("first", report.span.map(|s| s.0)).count("last", report.span.map(|s| s.1));
+    all.object("calls", &calls).raw("notes", &texts(&report.notes)).raw("problems", &texts(&report.problems));
+    all.number("more_problems", report.more).json()
 }
