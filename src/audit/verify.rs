@@ -3,7 +3,7 @@
 //! With the first key every record is authenticated. Without it only the order is checked: hashes, numbers, and that
 //! the state agrees with the end; whoever took the machine could have made all of that anew.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -61,7 +61,8 @@ struct Walk<'a> {
     last: Option<(u64, Digest)>,
     first: Option<(u64, Digest)>,
     deletions: Vec<Deletion>,
-    calls: BTreeMap<String, (String, u64)>,
+    /// The decisions about calls without an end.
+    calls: HashMap<String, Members>,
     checkpoints: &'a [(u64, Digest)],
     met: Vec<bool>,
 }
@@ -82,7 +83,7 @@ pub fn verify(directory: &Path, key: Option<Key>, checkpoints: &[(u64, Digest)])
         last: None,
         first: None,
         deletions: Vec::new(),
-        calls: BTreeMap::new(),
+        calls: HashMap::new(),
         checkpoints,
         met,
     };
@@ -92,9 +93,12 @@ pub fn verify(directory: &Path, key: Option<Key>, checkpoints: &[(u64, Digest)])
     walk.beginning();
     walk.end(state);
     walk.elsewhere();
-    let open = std::mem::take(&mut walk.calls).into_iter().map(|(call, (id, at))| (call, id, at));
+    let open = std::mem::take(&mut walk.calls).into_iter().map(|(call, decided)| {
+        let request = decided.text("request_id").unwrap_or_default().to_string();
+        (call, request, decided.number("seq").unwrap_or_default())
+    });
     walk.report.open = open.collect();
-    walk.report.open.sort_by_key(|(_, _, at)| *at);
+    walk.report.open.sort_unstable_by_key(|(_, _, at)| *at);
     Ok(walk.report)
 }
 
@@ -198,8 +202,7 @@ impl Walk<'_> {
         match (members.text("event").unwrap_or_default(), call) {
             ("call_decided", Some(call)) => {
                 report.permitted += 1;
-                let request = members.text("request_id").unwrap_or_default();
-                self.calls.insert(call.into(), (request.into(), number));
+                self.calls.insert(call.into(), members.clone());
             }
             ("call_finished", Some(call)) => {
                 report.finished += 1;

@@ -2,7 +2,7 @@
 //!
 //! ECS 8.17 (categories `api`), OCSF 1.4.0 API Activity (class 6003), CEF 0. What these have no field for stays in the log.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub(super) fn run(wanted: &Export) -> Exit {
         }
     };
     let mut out = BufWriter::new(io::stdout().lock());
-    let (mut open, mut gone) = (BTreeMap::new(), false);
+    let (mut open, mut gone) = (HashMap::new(), false);
     let mut put = |call: &Call| gone = gone || writeln!(out, "{}", render(call)).is_err();
     let result = view::each(Path::new(&wanted.directory), &mut |record, _| match (
         record.text("event").unwrap_or_default(),
@@ -57,7 +57,9 @@ pub(super) fn run(wanted: &Export) -> Exit {
         }
         _ => {}
     });
-    for decided in open.into_values() {
+    let mut without_end: Vec<Members> = open.into_values().collect();
+    without_end.sort_unstable_by_key(|decided| decided.number("seq"));
+    for decided in without_end {
         put(&Call { decided, finished: None });
     }
     drop(out.flush());

@@ -1,6 +1,6 @@
 //! `audit stats`: calls by what they called, and what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::table::table;
@@ -27,8 +27,8 @@ struct Row {
 #[derive(Debug, Default)]
 struct Counts {
     rows: BTreeMap<String, Row>,
-    /// The row of each call without an end.
-    open: BTreeMap<String, String>,
+    /// The decisions about calls without an end.
+    open: HashMap<String, Members>,
     polls_refused: u64,
     violations: u64,
     starts: u64,
@@ -60,37 +60,39 @@ impl Counts {
             "violation" => self.violations += 1,
             "poll_refused" => self.polls_refused += 1,
             "call_decided" => {
-                let mut name = title(record);
-                if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&name) {
-                    name = "(others)".into();
-                }
-                let row = self.rows.entry(name.clone()).or_default();
+                let row = self.row(record);
                 row.calls += 1;
                 match call {
-                    Some(call) => drop(self.open.insert(call.into(), name)),
+                    Some(call) => drop(self.open.insert(call.into(), record.clone())),
                     None => row.not_permitted += 1,
                 }
             }
             "call_finished" => {
-                let name = call.and_then(|call| self.open.remove(call));
-                let Some(row) = name.and_then(|name| self.rows.get_mut(&name)) else { return };
+                let Some(decided) = call.and_then(|call| self.open.remove(call)) else { return };
+                let row = self.row(&decided);
                 row.failed += u64::from(!ended_well(record));
                 row.bytes = row.bytes.saturating_add(record.number("result_bytes").unwrap_or(0));
                 row.ms.extend(record.number("ms"));
             }
             "call_in_doubt" => {
-                let name = call.and_then(|call| self.open.get(call));
-                if let Some(row) = name.and_then(|name| self.rows.get_mut(name)) {
-                    row.in_doubt += 1;
-                }
+                let Some(decided) = call.and_then(|call| self.open.get(call)).cloned() else { return };
+                self.row(&decided).in_doubt += 1;
             }
             _ => {}
         }
     }
 
+    fn row(&mut self, decided: &Members) -> &mut Row {
+        let mut name = title(decided);
+        if self.rows.len() >= MAX_ROWS && !self.rows.contains_key(&name) {
+            name = "(others)".into();
+        }
+        self.rows.entry(name).or_default()
+    }
+
     fn text(self) -> String {
         let mut rows: Vec<_> = self.rows.into_iter().collect();
-        rows.sort_by(|(a, x), (b, y)| y.calls.cmp(&x.calls).then(a.cmp(b)));
+        rows.sort_unstable_by(|(a, x), (b, y)| y.calls.cmp(&x.calls).then(a.cmp(b)));
         let total: u64 = rows.iter().map(|(_, row)| row.calls).sum();
         let rows: Vec<_> = rows
             .into_iter()
