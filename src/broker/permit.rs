@@ -235,7 +235,7 @@ impl Permit {
                 if !held.inherited {
                     window.finish(&held.ask.request_id, outcome, now);
                 }
-                if answer.as_ref().and_then(|a| a.sha256.as_ref()).is_some_and(|hex| hex.len() != 64) {
+                if !answer.as_ref().is_none_or(Answer::is_legal) {
                     return Err(Breach::BadAnswer);
                 }
                 Ok(Step::Done { held: Box::new(held), outcome, answer })

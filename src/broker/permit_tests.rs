@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ipc::msg::Outcome;
+use crate::ipc::msg::{About, MAX_METHOD, MAX_NAME, Outcome};
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
@@ -16,6 +16,12 @@ fn ask(call: u64, id: &str) -> Ask {
         ttl_ms: Some(1000),
         about: None,
     }
+}
+
+fn about(change: impl FnOnce(&mut About)) -> Ask {
+    let mut about = About::default();
+    change(&mut about);
+    Ask { about: Some(Box::new(about)), ..ask(1, "a") }
 }
 
 fn nothing() -> Box<Ask> {
@@ -136,6 +142,11 @@ fn parts_of_a_call_have_bounds() {
         (Ask { rpc_id: None, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
         (Ask { kind: CallKind::Notification, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
         (Ask { kind: CallKind::Termination, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (about(|about| about.method = Some("m".repeat(MAX_METHOD + 1))), Breach::BadAsk("about")),
+        (about(|about| about.name = Some("n".repeat(MAX_NAME + 1))), Breach::BadAsk("about")),
+        (about(|about| about.session = Some("a session id".into())), Breach::BadAsk("about")),
+        (about(|about| about.arguments = Some("g".repeat(64))), Breach::BadAsk("about")),
+        (about(|about| about.trace = Some("0".repeat(33))), Breach::BadAsk("about")),
         (Ask { channel: "other".into(), ..ask(1, "a") }, Breach::UnknownChannel),
         (Ask { channel: "Main".into(), ..ask(1, "a") }, Breach::UnknownChannel),
     ];
@@ -210,4 +221,36 @@ fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     assert_eq!(w.says(reused), Err(Breach::CallReused(b.call)));
     let left: Vec<String> = w.permit.into_held().iter().map(|h| h.request_id().to_owned()).collect();
     assert_eq!(left, ["b"], "the next worker answers for it");
+}
+
+#[test]
+fn a_call_that_may_not_be_forwarded_after_all_is_as_if_it_had_never_come() {
+    let mut w = Worker::serving();
+    assert_eq!(w.says(FromWorker::Ask(ask(1, "a"))), verdict(1, Verdict::Permit));
+    w.permit.refuse(1, &mut w.window);
+    assert_eq!(w.permit.held().len(), 0);
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None };
+    assert_eq!(w.says(done), Err(Breach::UnknownCall(1)));
+    assert_eq!(w.says(FromWorker::Ask(ask(2, "a"))), verdict(2, Verdict::Permit));
+}
+
+#[test]
+fn a_call_keeps_its_name_in_the_record_beyond_the_death_of_its_worker() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.permit.record(1, "name-1".into());
+    let held = w.permit.held().next().unwrap().clone();
+    let mut next = Worker::new();
+    let orphan = next.permit.inherit(held.orphan(w.now).unwrap(), held.record().map(str::to_owned), w.now);
+    let kept = next.permit.held().next().unwrap();
+    assert_eq!((kept.record(), kept.was_inherited(), orphan.about), (Some("name-1"), true, None));
+}
+
+#[test]
+fn the_digest_of_an_answer_is_one() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    let answer = Some(Answer { code: 200, bytes: 1, sha256: Some("the answer itself".into()) });
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer };
+    assert_eq!(w.says(done), Err(Breach::BadAnswer));
 }

@@ -88,19 +88,21 @@ pub struct About {
     pub request_bytes: Option<u64>,
 }
 
+/// Whether a text, if there is one, is so many hex digits.
+fn is_hex(text: Option<&String>, len: usize) -> bool {
+    text.is_none_or(|t| t.len() == len && t.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 impl About {
     /// Whether nothing in it is longer than it may be, and the digests are digests.
     #[must_use]
     pub fn is_legal(&self) -> bool {
-        let hex = |text: &Option<String>, len: usize| {
-            text.as_ref().is_none_or(|t| t.len() == len && t.bytes().all(|b| b.is_ascii_hexdigit()))
-        };
         let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|t| t.len() <= max);
         short(&self.method, MAX_METHOD)
             && short(&self.name, MAX_NAME)
-            && hex(&self.session, 64)
-            && hex(&self.arguments, 64)
-            && hex(&self.trace, 32)
+            && is_hex(self.session.as_ref(), 64)
+            && is_hex(self.arguments.as_ref(), 64)
+            && is_hex(self.trace.as_ref(), 32)
     }
 }
 
@@ -114,6 +116,14 @@ pub struct Answer {
     pub bytes: u64,
     /// SHA-256 of its body, as hex digits, when it has one.
     pub sha256: Option<String>,
+}
+
+impl Answer {
+    /// Whether the digest is one.
+    #[must_use]
+    pub fn is_legal(&self) -> bool {
+        is_hex(self.sha256.as_ref(), 64)
+    }
 }
 
 /// The broker's answer to an [`Ask`].

@@ -69,5 +69,6 @@ fn row(record: &Members) -> String {
             if is_digest { (value.get(..12).unwrap_or_default(), "…") } else { (value.as_str(), "") };
         text.push_str(&format!(" {}={}{more}", name.escape_debug(), value.escape_debug()));
     }
+    text.truncate(text.trim_end().len());
     text
 }
