@@ -12,6 +12,7 @@ use super::chain::{Digest, Key, Members, NOTHING, Record, unhex};
 use super::directory;
 use super::lines::{Line, Lines};
 use super::open::{OpenError, state_of};
+use super::view;
 
 /// Most records that may be missing in one place for the keys to be followed beyond it: each costs a computation, and
 /// a forged number must not cost hours.
@@ -93,12 +94,11 @@ pub fn verify(directory: &Path, key: Option<Key>, checkpoints: &[(u64, Digest)])
     walk.beginning();
     walk.end(state);
     walk.elsewhere();
-    let open = std::mem::take(&mut walk.calls).into_iter().map(|(call, decided)| {
-        let request = decided.text("request_id").unwrap_or_default().to_string();
-        (call, request, decided.number("seq").unwrap_or_default())
-    });
-    walk.report.open = open.collect();
-    walk.report.open.sort_unstable_by_key(|(_, _, at)| *at);
+    for decided in view::in_order(std::mem::take(&mut walk.calls)) {
+        let text = |name| decided.text(name).unwrap_or_default().to_string();
+        let number = decided.number("seq").unwrap_or_default();
+        walk.report.open.push((text("call"), text("request_id"), number));
+    }
     Ok(walk.report)
 }
 
@@ -249,8 +249,8 @@ impl Walk<'_> {
                 "records 0 to {before} are missing, and no record says that they were deleted"
             )),
         }
-        let mut deleted: Vec<_> = self.deletions.iter().map(|d| (d.first, d.last)).collect();
-        deleted.sort_unstable();
+        // They are in the order in which they were written, which is that of the files.
+        let deleted: Vec<_> = self.deletions.iter().map(|d| (d.first, d.last)).collect();
         let gaps = deleted
             .iter()
             .zip(deleted.iter().skip(1))

@@ -2,6 +2,7 @@
 //!
 //! Nothing is verified here; a line that is not a record is passed over.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -25,4 +26,12 @@ pub fn each(directory: &Path, each: &mut dyn FnMut(&Members, &str)) -> io::Resul
         }
     }
     Ok(())
+}
+
+/// The decisions about calls that have no end, by their names, in the order in which they were made.
+#[must_use]
+pub fn in_order(open: HashMap<String, Members>) -> Vec<Members> {
+    let mut decisions: Vec<Members> = open.into_values().collect();
+    decisions.sort_unstable_by_key(|decided| decided.number("seq"));
+    decisions
 }

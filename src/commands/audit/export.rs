@@ -57,9 +57,7 @@ pub(super) fn run(wanted: &Export) -> Exit {
         }
         _ => {}
     });
-    let mut without_end: Vec<Members> = open.into_values().collect();
-    without_end.sort_unstable_by_key(|decided| decided.number("seq"));
-    for decided in without_end {
+    for decided in view::in_order(open) {
         put(&Call { decided, finished: None });
     }
     drop(out.flush());
