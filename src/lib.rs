@@ -14,13 +14,14 @@
 //! net/
 //! tls/      ipc/
 //! confine/
-//! config/
+//! config/   audit/
 //! sys/      exit      log
 //! ```
 //!
-//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → (permit over `ipc`) → `mcp::http` or
-//! `mcp::stdio` → `control::respond` → (end of call over `ipc`).
+//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → (permit over `ipc`, given when `audit` has
+//! the decision) → `mcp::http` or `mcp::stdio` → `control::respond` → (end of call over `ipc`, into `audit`).
 
+pub mod audit;
 pub mod broker;
 pub mod commands;
 pub mod config;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 mod render;
 mod value;
 
+pub use render::rfc3339;
 use render::{MAX_FIELDS, MAX_VALUE, Record, is_key, render};
 pub use value::{Format, Level, Value};
 

@@ -10,6 +10,9 @@ NEEDS_ROOT=(
     "cases_i_life::a_server_that_ends_is_replaced_and_the_agent_stays_without_keeping_anything_of_it: counts the fd of broker and worker"
     "names::names_are_asked_for_over_udp: replaces /etc in a mount namespace, and becomes somebody there"
     "names::an_answer_that_does_not_fit_into_udp_is_asked_for_over_tcp: replaces /etc in a mount namespace, and becomes somebody there"
+    "audit::on_a_full_disk_calls_are_refused_and_with_room_they_are_forwarded_again: mounts a small file system in a mount namespace"
+    "audit::on_a_full_disk_the_agent_stops_with_73_if_it_is_told_to: mounts a small file system in a mount namespace"
+    "audit::on_a_full_disk_calls_go_on_unrecorded_if_they_are_told_to: mounts a small file system in a mount namespace"
 )
 NEEDS_NETWORK=(
     "resolution::hosts_and_search_domains_work_and_names_are_looked_up_anew_for_every_connection"

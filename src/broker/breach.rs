@@ -25,6 +25,8 @@ pub enum Breach {
     UnknownSocket(u8),
     /// A request for a connection has the ticket of one that is not answered yet, or too many are not.
     BadTicket(u32),
+    /// The digest of an answer is none.
+    BadAnswer,
     /// The reason of a failing poll is too long.
     LongReason,
     /// What is said of a child that is given back is longer than it may be.
@@ -44,6 +46,7 @@ impl std::fmt::Display for Breach {
             Self::UnknownChild(index, generation) => write!(f, "command {index} has no child {generation}"),
             Self::UnknownSocket(binding) => write!(f, "binding {binding} has no Unix socket"),
             Self::BadTicket(ticket) => write!(f, "request {ticket} for a connection is one too many"),
+            Self::BadAnswer => f.write_str("the digest of an answer is not legal"),
             Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
             Self::LongCarried => f.write_str("too much is said of a child that is given back"),
         }

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::child::{Child, Id, Part, how_ended};
 use super::handing::WorkerId;
+use super::record;
 use super::slots::Slots;
 use super::spawn::Images;
+use crate::audit::event::Event;
 use crate::config::types::{Command, Restart};
 use crate::ipc::msg::Era;
 use crate::log::{Log, Value};
@@ -56,6 +58,9 @@ pub struct Children {
     slots: Slots,
     pub(super) live: Vec<Child>,
     pub(super) planned: Vec<Plan>,
+    /// There is an audit log, and what it is to hear.
+    recorded: bool,
+    happened: Vec<Event>,
     pub(super) log: Log,
 }
 
@@ -63,7 +68,19 @@ impl Children {
     /// None yet.
     #[must_use]
     pub fn new(images: Images, require: u8, log: Log) -> Self {
-        Self { images, require, slots: Slots::default(), live: Vec::new(), planned: Vec::new(), log }
+        let (slots, live, planned) = (Slots::default(), Vec::new(), Vec::new());
+        let (recorded, happened) = (false, Vec::new());
+        Self { images, require, slots, live, planned, recorded, happened, log }
+    }
+
+    /// From here on, what happens is kept for the audit log.
+    pub fn record(&mut self) {
+        self.recorded = true;
+    }
+
+    /// What happened since it was last asked for.
+    pub fn happened(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.happened)
     }
 
     /// The slot of a command that is in use, unchanged.
@@ -236,6 +253,9 @@ impl Children {
         child.stderr.close(&self.log, now);
         let mut fields = self.describe(child.id);
         fields.push(how_ended(status));
+        if let Some(slot) = self.slots.get(child.id.index).filter(|_| self.recorded) {
+            self.happened.push(record::ended(&slot.command, child.process.pid(), status));
+        }
         if child.is_stopping() {
             self.log.info("mcpclient", "mcp child exited", &fields);
         } else {
@@ -278,6 +298,9 @@ impl Children {
         let mut fields = self.describe(id);
         fields.push(("pid", pid.into()));
         self.log.info("mcpclient", "mcp child started", &fields);
+        if let Some(slot) = self.slots.get(id.index).filter(|_| self.recorded) {
+            self.happened.push(record::started(&slot.command, pid));
+        }
         Ok(())
     }
 

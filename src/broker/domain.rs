@@ -31,6 +31,9 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
     all.execute.insert(OWN_PROGRAM.into());
     all.read.insert(PROCESSES.into());
     all.write.insert(NULL.into());
+    if let Some(audit) = &config.audit {
+        all.write.insert(audit.path.clone());
+    }
     if let Some(scratch) = scratch {
         all.write.insert(scratch.top().into());
         all.tidy.extend(scratch.top().parent().map(Into::into));

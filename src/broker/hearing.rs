@@ -57,14 +57,17 @@ impl Broker {
         let slot =
             |workers: &[Worker], index| workers.iter().find(|w| w.id == by).and_then(|w| w.slot(index));
         match step {
-            Step::Nothing | Step::Verdict { .. } | Step::Connect { .. } => {}
+            Step::Nothing | Step::Connect { .. } => {}
+            Step::Verdict { call, verdict, ask } => self.decided(by, call, verdict, *ask),
+            Step::Done { held, outcome, answer } => self.ended(&held, outcome, answer, now),
             Step::Ready { landlock, filters } => {
                 let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                 self.log.info("confinement", "worker confined", &fields);
+                self.record_confinement("worker", landlock, filters);
             }
             // One that only finishes does not tell how things are.
-            Step::PollOk if self.current == Some(by) => self.notify.polling(),
-            Step::PollFailing(reason) if self.current == Some(by) => self.notify.status(&reason),
+            Step::PollOk if self.current == Some(by) => self.polled(None),
+            Step::PollFailing(reason) if self.current == Some(by) => self.polled(Some(&reason)),
             Step::PollOk | Step::PollFailing(_) => {}
             Step::Spawn { index, era, seen } => {
                 if let Some(slot) = slot(&self.workers, index)

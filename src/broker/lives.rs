@@ -10,6 +10,7 @@ use super::child::how_ended;
 use super::handing::WorkerId;
 use super::service::Broker;
 use super::supervise::{self, Worker};
+use crate::audit::event::Event;
 use crate::config::confinement::OnViolation;
 use crate::config::types;
 use crate::exit::Exit;
@@ -29,7 +30,9 @@ impl Broker {
         let config = other.unwrap_or(&self.config);
         let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots), now)?;
         self.last_worker = id;
-        self.log.info("broker", "worker started", &[("pid", worker.process.pid().into())]);
+        let pid = worker.process.pid();
+        self.log.info("broker", "worker started", &[("pid", pid.into())]);
+        self.audit.push(|| Event::ChildStart { role: "worker", channel: None, pid, program_sha256: None });
         self.workers.push(worker);
         Ok(id)
     }
@@ -70,6 +73,7 @@ impl Broker {
     /// What a human should look at.
     fn violation(&mut self, what: &'static str, now: Instant) {
         self.log.error("confinement", what, &[]);
+        self.record_violation(what);
         if self.config.confinement.on_violation == OnViolation::Stop && self.stopping.is_none() {
             self.begin_stop(&format!("stopped: {what}"), Exit::Violation);
             self.drain_all(now);
@@ -83,8 +87,16 @@ impl Broker {
         let mut worker = self.workers.remove(at);
         worker.stderr.close(&self.log, now);
         let well = self.say_end(&worker, status);
+        self.record_exit("worker", worker.process.pid(), status);
+        if let Some(breach) = worker.breach() {
+            self.record_violation(breach);
+        }
         for held in worker.held() {
             self.window.abandon(held.request_id(), now);
+            if let Some(call) = held.record() {
+                let (call, request_id) = (call.to_string(), held.request_id().to_string());
+                self.audit.push(|| Event::CallInDoubt { call, request_id });
+            }
         }
         self.orphans.extend(worker.into_orphans());
         self.children.abandon(id, now);

@@ -21,6 +21,7 @@ use crate::log::{Level, Log};
 use crate::sys::signals::Signals;
 use crate::sys::{self, process};
 
+use audit::{Audit, Found};
 use domain::Domain;
 use notify::Notify;
 use reload::Renewal;
@@ -29,6 +30,7 @@ use service::Broker;
 use source::Source;
 use spawn::Images;
 
+pub mod audit;
 pub mod breach;
 pub mod budget;
 pub mod child;
@@ -38,9 +40,11 @@ pub mod errand;
 mod files;
 mod handing;
 mod hearing;
+mod held;
 mod lives;
 pub mod notify;
 pub mod permit;
+mod record;
 pub mod relay;
 mod reload;
 mod resolver;
@@ -106,8 +110,19 @@ pub fn run(
         Ok(sealed) => {
             log.info("confinement", "broker confined", &facts(&sealed));
             let renewal = Renewal { source, domain, scratch };
-            Broker::new(&sealed, config, instance_id, renewal, (Images::default(), signals, notify), log)
-                .serve()
+            let audit = match open_audit(&config, &instance_id, &log) {
+                Ok(audit) => audit,
+                Err(exit) => {
+                    remove(renewal.scratch.as_ref(), &log);
+                    return exit;
+                }
+            };
+            let system = (Images::default(), signals, notify);
+            let broker = Broker::new(&sealed, config, instance_id, renewal, system, log);
+            match audit {
+                Some(audit) => broker.recorded(&sealed, audit).serve(),
+                None => broker.serve(),
+            }
         }
         Err(e) => {
             remove(scratch.as_ref(), &log);
@@ -122,6 +137,19 @@ fn remove(scratch: Option<&Scratch>, log: &Log) {
         let fields = [("error", e.to_string().into())];
         log.warn("broker", "the temporary directories of mcp servers cannot be removed", &fields);
     }
+}
+
+/// The audit log of the configuration, if there is one.
+fn open_audit(config: &Config, instance: &str, log: &Log) -> Result<Option<(Audit, Found)>, Exit> {
+    let Some(wanted) = &config.audit else {
+        log.warn("audit", "calls are not recorded: the configuration has no audit section", &[]);
+        return Ok(None);
+    };
+    Audit::open(wanted, instance, Instant::now()).map(Some).map_err(|e| {
+        let fields = [("path", wanted.path.display().to_string().into()), ("error", e.to_string().into())];
+        log.error("audit", "the audit log cannot be opened", &fields);
+        Exit::CantCreate
+    })
 }
 
 /// Confines this process as the broker.

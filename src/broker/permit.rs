@@ -4,14 +4,15 @@
 //! the first message that is not legal here is a [`Breach`], and the broker kills the worker for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use super::breach::Breach;
+pub use super::held::Held;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN,
-    MAX_UNREAD, Verdict,
+    Answer, Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
+    MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
 };
 
 /// Most permitted calls that have not ended.
@@ -52,6 +53,17 @@ pub enum Step {
         call: u64,
         /// What was decided; a permitted call is held now.
         verdict: Verdict,
+        /// About what.
+        ask: Box<Ask>,
+    },
+    /// A call that was held has ended.
+    Done {
+        /// The call.
+        held: Box<Held>,
+        /// How.
+        outcome: Outcome,
+        /// What was answered.
+        answer: Option<Answer>,
     },
     /// Polling works.
     PollOk,
@@ -96,34 +108,6 @@ pub enum Step {
         /// Calls that did not finish.
         unfinished: u32,
     },
-}
-
-/// A call that was permitted or inherited, and when.
-#[derive(Clone, Debug)]
-pub struct Held {
-    ask: Ask,
-    since: Instant,
-    /// It stays in doubt whatever comes of it: should it be delivered again, it is answered again.
-    inherited: bool,
-}
-
-impl Held {
-    /// The id that the control plane gave it.
-    #[must_use]
-    pub fn request_id(&self) -> &str {
-        &self.ask.request_id
-    }
-
-    /// The call with the time that is left to it; `None` when its deadline has passed and nobody wants an answer.
-    #[must_use]
-    pub fn orphan(&self, now: Instant) -> Option<Ask> {
-        let mut ask = self.ask.clone();
-        if let Some(ttl) = ask.ttl_ms {
-            let left = Duration::from_millis(ttl).checked_sub(now.saturating_duration_since(self.since))?;
-            ask.ttl_ms = Some(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        }
-        Some(ask)
-    }
 }
 
 /// The permit table of one worker.
@@ -203,11 +187,27 @@ impl Permit {
 
     /// Makes this worker answer for a call that a dead one held, and returns it as it is to be told. It is held until the
     /// worker says that it is done, so that it is not lost should this one die as well.
-    pub fn inherit(&mut self, mut ask: Ask, now: Instant) -> Ask {
+    pub fn inherit(&mut self, mut ask: Ask, record: Option<String>, now: Instant) -> Ask {
         ask.call = self.inherited;
         self.inherited = self.inherited.saturating_sub(1);
-        self.held.insert(ask.call, Held { ask: ask.clone(), since: now, inherited: true });
+        // For the record only, and recorded.
+        ask.about = None;
+        self.held.insert(ask.call, Held { ask: ask.clone(), since: now, record, inherited: true });
         ask
+    }
+
+    /// The decision about a held call is in the audit log under this name.
+    pub fn record(&mut self, call: u64, name: String) {
+        if let Some(held) = self.held.get_mut(&call) {
+            held.record = Some(name);
+        }
+    }
+
+    /// The worker is told not to forward a call that was permitted: it is as if it had never come.
+    pub fn refuse(&mut self, call: u64, window: &mut Window) {
+        if let Some(held) = self.held.remove(&call) {
+            window.release(&held.ask.request_id);
+        }
     }
 
     /// Judges one message.
@@ -229,12 +229,15 @@ impl Permit {
         match message {
             FromWorker::Ready { .. } => Err(Breach::OutOfState("ready")),
             FromWorker::Ask(ask) => self.ask(ask, window, now),
-            FromWorker::Done { call, outcome } => {
+            FromWorker::Done { call, outcome, answer } => {
                 let held = self.held.remove(&call).ok_or(Breach::UnknownCall(call))?;
                 if !held.inherited {
                     window.finish(&held.ask.request_id, outcome, now);
                 }
-                Ok(Step::Nothing)
+                if !answer.as_ref().is_none_or(Answer::is_legal) {
+                    return Err(Breach::BadAnswer);
+                }
+                Ok(Step::Done { held: Box::new(held), outcome, answer })
             }
             FromWorker::PollOk {} => Ok(Step::PollOk),
             FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
@@ -292,6 +295,9 @@ impl Permit {
         {
             return Err(Breach::BadAsk("rpc_id"));
         }
+        if !ask.about.as_ref().is_none_or(|about| about.is_legal()) {
+            return Err(Breach::BadAsk("about"));
+        }
         if !self.channels.iter().any(|c| c.as_str() == ask.channel) {
             return Err(Breach::UnknownChannel);
         }
@@ -302,9 +308,9 @@ impl Permit {
         self.last_call = Some(call);
         let verdict = window.judge(&ask.request_id, now);
         if verdict == Verdict::Permit {
-            self.held.insert(call, Held { ask, since: now, inherited: false });
+            self.held.insert(call, Held { ask: ask.clone(), since: now, record: None, inherited: false });
         }
-        Ok(Step::Verdict { call, verdict })
+        Ok(Step::Verdict { call, verdict, ask: Box::new(ask) })
     }
 }
 

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::*;
-use crate::ipc::msg::Outcome;
+use crate::ipc::msg::{About, MAX_METHOD, MAX_NAME, Outcome};
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
@@ -12,7 +14,18 @@ fn ask(call: u64, id: &str) -> Ask {
         kind: CallKind::Request,
         rpc_id: Some("7".into()),
         ttl_ms: Some(1000),
+        about: None,
     }
+}
+
+fn about(change: impl FnOnce(&mut About)) -> Ask {
+    let mut about = About::default();
+    change(&mut about);
+    Ask { about: Some(Box::new(about)), ..ask(1, "a") }
+}
+
+fn nothing() -> Box<Ask> {
+    Box::new(ask(0, ""))
 }
 
 struct Worker {
@@ -34,12 +47,17 @@ impl Worker {
     }
 
     fn says(&mut self, message: FromWorker) -> Result<Step, Breach> {
-        self.permit.accept(message, &mut self.window, self.now)
+        // What is asked and what ended is said elsewhere.
+        self.permit.accept(message, &mut self.window, self.now).map(|step| match step {
+            Step::Verdict { call, verdict, .. } => Step::Verdict { call, verdict, ask: nothing() },
+            Step::Done { .. } => Step::Nothing,
+            step => step,
+        })
     }
 }
 
 fn verdict(call: u64, verdict: Verdict) -> Result<Step, Breach> {
-    Ok(Step::Verdict { call, verdict })
+    Ok(Step::Verdict { call, verdict, ask: nothing() })
 }
 
 #[test]
@@ -48,7 +66,7 @@ fn a_call_is_permitted_once_and_held_until_it_is_done() {
     assert_eq!(w.says(FromWorker::Ask(ask(1, "a"))), verdict(1, Verdict::Permit));
     assert_eq!(w.says(FromWorker::Ask(ask(2, "a"))), verdict(2, Verdict::Duplicate));
     assert_eq!(w.permit.held().map(Held::request_id).collect::<Vec<_>>(), ["a"]);
-    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered };
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None };
     assert_eq!(w.says(done.clone()), Ok(Step::Nothing));
     assert_eq!(w.permit.held().len(), 0);
     assert_eq!(w.says(done), Err(Breach::UnknownCall(1)));
@@ -59,14 +77,17 @@ fn a_refused_call_has_no_end() {
     let mut w = Worker::serving();
     w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
     w.says(FromWorker::Ask(ask(2, "a"))).unwrap();
-    assert_eq!(w.says(FromWorker::Done { call: 2, outcome: Outcome::Answered }), Err(Breach::UnknownCall(2)));
+    assert_eq!(
+        w.says(FromWorker::Done { call: 2, outcome: Outcome::Answered, answer: None }),
+        Err(Breach::UnknownCall(2))
+    );
 }
 
 #[test]
 fn nothing_is_legal_before_ready_or_after_drained() {
     let messages = [
         FromWorker::Ask(ask(9, "x")),
-        FromWorker::Done { call: 1, outcome: Outcome::Answered },
+        FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None },
         FromWorker::PollOk {},
         FromWorker::PollFailing { reason: String::new() },
         FromWorker::Spawn { index: 0, era: Era::Session, seen: 0 },
@@ -121,6 +142,11 @@ fn parts_of_a_call_have_bounds() {
         (Ask { rpc_id: None, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
         (Ask { kind: CallKind::Notification, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
         (Ask { kind: CallKind::Termination, ..ask(1, "a") }, Breach::BadAsk("rpc_id")),
+        (about(|about| about.method = Some("m".repeat(MAX_METHOD + 1))), Breach::BadAsk("about")),
+        (about(|about| about.name = Some("n".repeat(MAX_NAME + 1))), Breach::BadAsk("about")),
+        (about(|about| about.session = Some("a session id".into())), Breach::BadAsk("about")),
+        (about(|about| about.arguments = Some("g".repeat(64))), Breach::BadAsk("about")),
+        (about(|about| about.trace = Some("0".repeat(33))), Breach::BadAsk("about")),
         (Ask { channel: "other".into(), ..ask(1, "a") }, Breach::UnknownChannel),
         (Ask { channel: "Main".into(), ..ask(1, "a") }, Breach::UnknownChannel),
     ];
@@ -181,12 +207,15 @@ fn an_orphan_has_the_time_that_is_left_and_none_when_it_is_over() {
 #[test]
 fn an_inherited_call_is_held_until_it_is_done_and_stays_in_doubt() {
     let mut w = Worker::new();
-    let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), w.now)).into();
+    let told: Vec<Ask> = ["a", "b"].map(|id| w.permit.inherit(ask(1, id), None, w.now)).into();
     w.window.abandon("a", w.now);
     w.says(READY).unwrap();
     let [a, b] = told.as_slice() else { panic!() };
     assert_ne!(a.call, b.call);
-    assert_eq!(w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered }), Ok(Step::Nothing));
+    assert_eq!(
+        w.says(FromWorker::Done { call: a.call, outcome: Outcome::Answered, answer: None }),
+        Ok(Step::Nothing)
+    );
     assert_eq!(w.window.judge("a", w.now), Verdict::InDoubt);
     let reused = FromWorker::Ask(ask(b.call, "c"));
     assert_eq!(w.says(reused), Err(Breach::CallReused(b.call)));
@@ -244,10 +273,45 @@ fn only_what_was_given_is_given_back_and_little_is_said_of_it() {
 fn calls_can_be_inherited_while_others_are_in_progress() {
     let mut w = Worker::serving();
     w.says(FromWorker::Ask(ask(1, "own"))).unwrap();
-    let first = w.permit.inherit(ask(9, "a"), w.now);
-    let second = w.permit.inherit(ask(9, "b"), w.now);
+    let first = w.permit.inherit(ask(9, "a"), None, w.now);
+    let second = w.permit.inherit(ask(9, "b"), None, w.now);
     assert_eq!((first.call, second.call), (u64::MAX, u64::MAX - 1));
     assert_eq!(w.permit.held().len(), 3);
-    assert_eq!(w.says(FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }), Ok(Step::Nothing));
-    assert_eq!(w.permit.inherit(ask(9, "c"), w.now).call, u64::MAX - 2);
+    assert_eq!(
+        w.says(FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered, answer: None }),
+        Ok(Step::Nothing)
+    );
+    assert_eq!(w.permit.inherit(ask(9, "c"), None, w.now).call, u64::MAX - 2);
+}
+
+#[test]
+fn a_call_that_may_not_be_forwarded_after_all_is_as_if_it_had_never_come() {
+    let mut w = Worker::serving();
+    assert_eq!(w.says(FromWorker::Ask(ask(1, "a"))), verdict(1, Verdict::Permit));
+    w.permit.refuse(1, &mut w.window);
+    assert_eq!(w.permit.held().len(), 0);
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None };
+    assert_eq!(w.says(done), Err(Breach::UnknownCall(1)));
+    assert_eq!(w.says(FromWorker::Ask(ask(2, "a"))), verdict(2, Verdict::Permit));
+}
+
+#[test]
+fn a_call_keeps_its_name_in_the_record_beyond_the_death_of_its_worker() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.permit.record(1, "name-1".into());
+    let held = w.permit.held().next().unwrap().clone();
+    let mut next = Worker::new();
+    let orphan = next.permit.inherit(held.orphan(w.now).unwrap(), held.record().map(str::to_owned), w.now);
+    let kept = next.permit.held().next().unwrap();
+    assert_eq!((kept.record(), kept.was_inherited(), orphan.about), (Some("name-1"), true, None));
+}
+
+#[test]
+fn the_digest_of_an_answer_is_one() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    let answer = Some(Answer { code: 200, bytes: 1, sha256: Some("the answer itself".into()) });
+    let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer };
+    assert_eq!(w.says(done), Err(Breach::BadAnswer));
 }

@@ -100,6 +100,7 @@ impl Broker {
         if let Err(reasons) = begun {
             for reason in &reasons {
                 self.log.error("config", "reload refused", &[("reason", reason.into())]);
+                self.record_reload(Some(reason));
             }
             self.refuse_reload("see the reasons in the log", now);
         }
@@ -192,6 +193,7 @@ impl Broker {
         self.children.renew(&self.slots, now);
         self.let_slots_go(now);
         self.log.info("broker", "reloaded; the old worker finishes", &[]);
+        self.record_reload(None);
         self.settled("reloaded");
     }
 
@@ -229,6 +231,7 @@ fn changed_for_good<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a 
     [
         same(old.worker.control.tunnel_id == new.worker.control.tunnel_id, "control_plane.tunnel_id"),
         same(old.log == new.log, "log"),
+        same(old.audit == new.audit, "audit"),
         same(old.confinement.require == new.confinement.require, "confinement.require"),
         same(old.confinement.identity == new.confinement.identity, "confinement.user or confinement.group"),
     ]

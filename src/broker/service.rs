@@ -13,6 +13,7 @@ use crate::log::Log;
 use crate::sys::poll::{self, Interest, Ready};
 use crate::sys::signals::{Signal, Signals};
 
+use super::audit::Audit;
 use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Gone};
@@ -66,6 +67,7 @@ pub struct Broker {
     pub(super) renewal: Renewal,
     pub(super) files: Files,
     pub(super) resolver: Resolver,
+    pub(super) audit: Audit,
     /// A reload was asked for that has to wait.
     pub(super) reload_again: bool,
     pub(super) started: bool,
@@ -106,6 +108,7 @@ impl Broker {
             gone: Vec::new(),
             renewal,
             resolver: Resolver::new(now),
+            audit: Audit::default(),
             reload_again: false,
             started: false,
             stopping: None,
@@ -115,6 +118,7 @@ impl Broker {
     /// Starts everything and serves until a signal or a violation ends it.
     pub fn serve(mut self) -> Exit {
         let exit = self.live();
+        self.audit.stop(exit.code(), Instant::now(), &self.log);
         super::remove(self.renewal.scratch.as_ref(), &self.log);
         exit
     }
@@ -168,6 +172,7 @@ impl Broker {
     /// One turn: what is due, what is to be sent, one wait, what is ready.
     fn turn(&mut self) -> io::Result<Option<Exit>> {
         self.due(Instant::now());
+        self.commit(Instant::now());
         self.send(Instant::now());
         if let Some(exit) = self.stopping
             && self.workers.is_empty()
@@ -221,6 +226,7 @@ impl Broker {
             self.children.deadline(),
             self.files.deadline(),
             Some(self.resolver.deadline()),
+            self.audit.deadline(Instant::now()),
         ];
         for worker in &self.workers {
             if let Some((socket, full)) = worker.socket() {

@@ -56,6 +56,7 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
         proxy_check_interval: Duration::from_secs(60),
         log_level: Level::Debug,
         require: DEFAULT_ABI,
+        audit: false,
     };
     Config {
         worker,
@@ -65,6 +66,8 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
         stop: Stop { drain_timeout: Duration::ZERO, poll_grace: Duration::ZERO },
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
         confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
+        audit: None,
+        file_sha256: None,
         own_files: vec![],
         files: BTreeSet::new(),
         readable: BTreeSet::new(),
@@ -204,6 +207,7 @@ impl Player {
             kind: CallKind::Request,
             rpc_id: Some("1".into()),
             ttl_ms: Some(60_000),
+            about: None,
         }));
     }
 

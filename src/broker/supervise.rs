@@ -63,6 +63,7 @@ pub struct Worker {
     /// closed its end.
     pub(super) mute: bool,
     drained: bool,
+    breach: Option<String>,
     /// When it is killed, and what is logged then.
     pub(super) limit: Option<(Instant, &'static str)>,
 }
@@ -111,6 +112,7 @@ impl Worker {
             finish: None,
             mute: false,
             drained: false,
+            breach: None,
             limit: Some((now + START_LIMIT, NOT_STARTED)),
         })
     }
@@ -172,6 +174,17 @@ impl Worker {
     #[must_use]
     pub fn into_orphans(self) -> Vec<Held> {
         self.permit.into_held()
+    }
+
+    /// The decision about a call is in the audit log under this name.
+    pub fn record(&mut self, call: u64, name: String) {
+        self.permit.record(call, name);
+    }
+
+    /// Why it was killed, when it broke the protocol.
+    #[must_use]
+    pub fn breach(&self) -> Option<&str> {
+        self.breach.as_deref()
     }
 
     /// Sends what is queued, as far as the socket takes it.
@@ -247,9 +260,6 @@ impl Worker {
         for message in messages {
             match self.permit.accept(message, window, now) {
                 Err(breach) => return self.broke(&breach, log),
-                Ok(Step::Verdict { call, verdict }) => {
-                    self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
-                }
                 Ok(Step::Connect { binding, ticket }) => {
                     let mut answers = Vec::new();
                     self.sockets.want(binding, ticket, now, &mut answers);
@@ -286,6 +296,7 @@ impl Worker {
 
     pub(super) fn broke(&mut self, why: &dyn std::fmt::Display, log: &Log) {
         log.error("broker", "worker broke the protocol", &[("reason", why.to_string().into())]);
+        self.breach = Some(why.to_string());
         self.kill();
     }
 }

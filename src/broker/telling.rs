@@ -8,8 +8,9 @@ use super::handing::About;
 use super::permit::{Held, MAX_HELD};
 use super::sockets::Answer;
 use super::supervise::{END_LIMIT, Stage, Worker};
+use super::window::Window;
 use crate::config::types;
-use crate::ipc::msg::ToWorker;
+use crate::ipc::msg::{ToWorker, Verdict};
 use crate::log::Log;
 
 /// Most messages waiting for room in the socket: more than the orphans and the calls of an honest worker together.
@@ -24,8 +25,9 @@ impl Worker {
 
     /// Makes it answer, with a failure, for calls that a dead worker held.
     pub fn inherit(&mut self, orphans: &[Held], now: Instant, log: &Log) {
-        for ask in orphans.iter().filter_map(|o| o.orphan(now)) {
-            let ask = self.permit.inherit(ask, now);
+        let owed = orphans.iter().filter_map(|o| Some((o.orphan(now)?, o.record().map(str::to_owned))));
+        for (ask, record) in owed {
+            let ask = self.permit.inherit(ask, record, now);
             self.say(&ToWorker::Orphan(ask), Vec::new(), log);
         }
     }
@@ -51,6 +53,14 @@ impl Worker {
             About::Elsewhere(within) => ToWorker::Elsewhere { index, within_ms: ms(within) },
         };
         self.say(&message, fds, log);
+    }
+
+    /// Tells it whether it may forward a call.
+    pub fn answer(&mut self, call: u64, verdict: Verdict, window: &mut Window, log: &Log) {
+        if verdict == Verdict::Refused {
+            self.permit.refuse(call, window);
+        }
+        self.say(&ToWorker::Verdict { call, verdict }, Vec::new(), log);
     }
 
     /// Answers its requests for connections.

@@ -74,6 +74,11 @@ impl Window {
         self.mark(key(request_id), State::InDoubt, now);
     }
 
+    /// The permitted command was not forwarded after all, and is as if it had never come.
+    pub fn release(&mut self, request_id: &str) {
+        self.entries.remove(&key(request_id));
+    }
+
     fn mark(&mut self, key: Key, state: State, now: Instant) {
         self.stamps = self.stamps.wrapping_add(1);
         let stamp = self.stamps;

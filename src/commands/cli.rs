@@ -5,6 +5,7 @@
 
 use argh::FromArgs;
 
+use super::audit::Audit;
 use super::confinement::Wanted;
 use super::flags::RunFlags;
 use crate::config::{Flags, argv};
@@ -21,6 +22,8 @@ pub enum Cli {
     Confinement(Wanted),
     /// Show the pins of a host.
     Pin(String, Flags),
+    /// Begin, verify or read an audit log.
+    Audit(Audit),
     /// Be the worker of a broker.
     Worker,
     /// Attempt what is forbidden.
@@ -49,6 +52,7 @@ struct Top {
 #[argh(subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one is made, at the start")]
 enum Sub {
+    Audit(Audit),
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
@@ -179,6 +183,7 @@ fn top(words: &[&str]) -> Cli {
     match Top::from_args(&["tunnelward"], words) {
         Ok(Top { version: true, .. }) => version(),
         Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
+        Ok(Top { command: Some(Sub::Audit(audit)), .. }) => Cli::Audit(audit),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
         Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
         Ok(Top {

@@ -2,6 +2,7 @@
 //!
 //! Runs before any role is taken. Writes to stdout and stderr; everything else is left to the roles.
 
+mod audit;
 pub mod cli;
 mod config_check;
 pub mod confinement;
@@ -56,6 +57,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
+        Cli::Audit(command) => audit::run(&command, host),
         Cli::Print(text) => {
             say(&text);
             Exit::Ok

@@ -160,6 +160,14 @@ keys! {
     CONFINEMENT_USER: "confinement.user", "", "", One, Used;
     CONFINEMENT_GROUP: "confinement.group", "", "", One, Used;
     CONFINEMENT_ON_VIOLATION: "confinement.on_violation", "", "", One, Used;
+    AUDIT_PATH: "audit.path", "", "", One, Used;
+    AUDIT_ROTATION_SIZE: "audit.rotation.size", "", "", One, Used;
+    AUDIT_ROTATION_AGE: "audit.rotation.age", "", "", One, Used;
+    AUDIT_ROTATION_FILES: "audit.rotation.files", "", "", One, Used;
+    AUDIT_DURABILITY: "audit.durability", "", "", One, Used;
+    AUDIT_ON_FAILURE: "audit.on_failure", "", "", One, Used;
+    AUDIT_KEY: "audit.key", "", "", One, Used;
+    AUDIT_CHECKPOINTS: "audit.checkpoints", "", "", One, Used;
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod argv;
+pub mod audit;
 mod base64;
 mod check;
 pub mod confinement;

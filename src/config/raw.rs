@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use super::keys;
 use super::problem::{Place, Problem, show};
 use super::read;
@@ -17,6 +19,8 @@ use super::tree::{self, Node, Value};
 pub struct File {
     /// Which file.
     pub path: Arc<Path>,
+    /// SHA-256 of its text.
+    pub sha256: [u8; 32],
     /// What it sets.
     pub values: BTreeMap<&'static str, Node>,
 }
@@ -63,7 +67,8 @@ pub fn parse(path: &Path, text: &str) -> Result<(File, Vec<Problem>), Problem> {
     let mut sorter = Sorter { path: &path, values: BTreeMap::new(), problems: Vec::new() };
     sorter.section("", root);
     let Sorter { values, problems, .. } = sorter;
-    Ok((File { path, values }, problems))
+    let sha256 = digest(&SHA256, text.as_bytes()).as_ref().try_into().unwrap_or_default();
+    Ok((File { path, sha256, values }, problems))
 }
 
 struct Sorter<'a> {

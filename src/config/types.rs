@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Audit;
 use super::confinement::{Confinement, Profile, Withheld};
 use super::peer::Peer;
 use super::route::Route;
@@ -138,6 +139,10 @@ pub struct Config {
     pub restart: Restart,
     /// Whom the broker becomes, and what the kernel must be able to enforce.
     pub confinement: Confinement,
+    /// The audit log, when there is one.
+    pub audit: Option<Audit>,
+    /// SHA-256 of the file that the configuration was read from.
+    pub file_sha256: Option<[u8; 32]>,
     /// The agent's own files and directories, which no MCP server may reach.
     pub own_files: Vec<PathBuf>,
     /// The files that all of this was read from, as they are spelled.

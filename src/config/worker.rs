@@ -33,6 +33,8 @@ pub struct Worker {
     pub log_level: crate::log::Level,
     /// The Landlock ABI below which nothing starts.
     pub require: u8,
+    /// Calls are recorded, so the broker is told what they are about.
+    pub audit: bool,
 }
 
 impl Worker {

@@ -55,6 +55,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         tls: Default::default(),
         proxy_peer: Default::default(),
         proxy_check_interval: Duration::from_secs(60),
+        audit: false,
         log_level: crate::log::Level::Debug,
         require: 1,
     }

@@ -13,6 +13,7 @@ fn ask(call: u64, token: usize) -> Ask {
         kind: CallKind::Request,
         rpc_id: Some("1".into()),
         ttl_ms: None,
+        about: None,
     }
 }
 

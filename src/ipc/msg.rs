@@ -22,6 +22,10 @@ pub const MAX_RETIRED: usize = 1024;
 /// The most bytes of an unfinished line that are handed on with a child. With [`MAX_RETIRED`] numbers they fit into a
 /// frame, however they are spelled.
 pub const MAX_UNREAD: usize = 8 * 1024;
+/// The longest name of a method that is told for the record; longer ones are cut.
+pub const MAX_METHOD: usize = 128;
+/// The longest name of a tool, prompt or resource, likewise.
+pub const MAX_NAME: usize = 256;
 
 /// The MCP era that a stdio child serves (a child serves one only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +95,67 @@ pub struct Ask {
     pub rpc_id: Option<String>,
     /// Milliseconds until the response deadline; `None` when the command has none.
     pub ttl_ms: Option<u64>,
+    /// What it is about, when calls are recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<Box<About>>,
+}
+
+/// What a command is about: identities, digests and sizes, no contents. For the record only; nothing is decided by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The JSON-RPC method, at most [`MAX_METHOD`] bytes.
+    pub method: Option<String>,
+    /// The tool, prompt or resource, at most [`MAX_NAME`] bytes.
+    pub name: Option<String>,
+    /// SHA-256 of the session id, as hex digits.
+    pub session: Option<String>,
+    /// The trace id of `traceparent`: 32 hex digits.
+    pub trace: Option<String>,
+    /// SHA-256 of the arguments as they came, as hex digits.
+    pub arguments: Option<String>,
+    /// Their length.
+    pub argument_bytes: Option<u64>,
+    /// The length of the message.
+    pub request_bytes: Option<u64>,
+}
+
+/// Whether a text, if there is one, is so many hex digits.
+fn is_hex(text: Option<&String>, len: usize) -> bool {
+    text.is_none_or(|t| t.len() == len && t.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+impl About {
+    /// Whether nothing in it is longer than it may be, and the digests are digests.
+    #[must_use]
+    pub fn is_legal(&self) -> bool {
+        let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|t| t.len() <= max);
+        short(&self.method, MAX_METHOD)
+            && short(&self.name, MAX_NAME)
+            && is_hex(self.session.as_ref(), 64)
+            && is_hex(self.arguments.as_ref(), 64)
+            && is_hex(self.trace.as_ref(), 32)
+    }
+}
+
+/// What was answered, for the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// The code of the answer.
+    pub code: u16,
+    /// The length of its body.
+    pub bytes: u64,
+    /// SHA-256 of its body, as hex digits, when it has one.
+    pub sha256: Option<String>,
+}
+
+impl Answer {
+    /// Whether the digest is one.
+    #[must_use]
+    pub fn is_legal(&self) -> bool {
+        is_hex(self.sha256.as_ref(), 64)
+    }
 }
 
 /// The broker's answer to an [`Ask`].
@@ -103,6 +168,8 @@ pub enum Verdict {
     Duplicate,
     /// Seen before, and the worker that held it died: it may have been forwarded. Answer with a failure.
     InDoubt,
+    /// It cannot be recorded, so it must not be forwarded. Answer with a failure.
+    Refused,
 }
 
 /// How a permitted call ended.
@@ -137,6 +204,9 @@ pub enum FromWorker {
         call: u64,
         /// How.
         outcome: Outcome,
+        /// What was answered, when calls are recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<Answer>,
     },
     /// A poll succeeded after none had, or after failures. The first one makes the service ready.
     PollOk {},

@@ -99,7 +99,7 @@ fn json_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
 }
 
 /// UTC with milliseconds, as RFC 3339 wants it.
-pub(super) fn rfc3339(now: SystemTime) -> String {
+pub fn rfc3339(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     // Days to civil date: eras of 400 years that begin in March (the usual proleptic Gregorian arithmetic).

@@ -7,11 +7,11 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::answers;
 use super::dispatch::done;
 use super::drain::{self, Drain};
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
+use super::{about, answers};
 use crate::control::respond::{Delivered, RespType, Responder, Response};
 use crate::ipc::msg::{CallKind, Outcome};
 use crate::log::Log;
@@ -93,6 +93,7 @@ pub struct Carrier {
     responder: Responder,
     link: Link,
     drain: Drain,
+    describes: bool,
     log: Log,
 }
 
@@ -100,7 +101,19 @@ impl Carrier {
     /// A carrier that posts through `responder`.
     #[must_use]
     pub fn new(responder: Responder, link: Link, drain: Drain, log: Log) -> Self {
-        Self { responder, link, drain, log }
+        Self { responder, link, drain, describes: false, log }
+    }
+
+    /// Tells the broker what calls are about and what was answered, because they are recorded.
+    #[must_use]
+    pub fn describing(self, describes: bool) -> Self {
+        Self { describes, ..self }
+    }
+
+    /// Whether the broker is told what calls are about.
+    #[must_use]
+    pub fn describes(&self) -> bool {
+        self.describes
     }
 
     /// Counts a command that was accepted: from before anything is asked or awaited for it, so that no drain can
@@ -250,14 +263,15 @@ impl Carrier {
                 Outcome::Undelivered
             }
         };
-        done(&self.link, job.call, outcome);
+        let answer = self.describes.then(|| about::answer(&reply));
+        done(&self.link, job.call, outcome, answer);
         // Only now may the worker end.
         drop(job.counted);
     }
 
     fn expired(&self, job: &Job, message: &'static str) {
         self.log.info("dispatcher", message, &[("request_id", (&job.request_id).into())]);
-        done(&self.link, job.call, Outcome::Expired);
+        done(&self.link, job.call, Outcome::Expired, None);
     }
 }
 

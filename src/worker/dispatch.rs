@@ -10,13 +10,14 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
+use super::about;
 use super::answers;
 use super::call::{Carrier, Forward, Job, Reply};
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
-use crate::ipc::msg::{Ask, FromWorker, Outcome, Verdict};
+use crate::ipc::msg::{Answer, Ask, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
 
@@ -86,7 +87,8 @@ impl Dispatch {
         match self.routed(&job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
-                let ask = ask_for(&mut job, &forward, &self.asked);
+                let mut ask = ask_for(&mut job, &forward, &self.asked);
+                ask.about = self.carrier.describes().then(|| Box::new(about::about(&forward)));
                 let asked = Asked { job, forward, waiting };
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.insert(ask.call, asked);
                 self.link.tell(FromWorker::Ask(ask));
@@ -143,6 +145,13 @@ impl Dispatch {
             Verdict::Duplicate => {
                 let fields = [("request_id", (&job.request_id).into())];
                 self.log.warn("dispatcher", "command delivered twice; forwarded once", &fields);
+            }
+            Verdict::Refused => {
+                let fields = [("request_id", (&job.request_id).into())];
+                self.log.warn("dispatcher", "command refused, because it cannot be recorded", &fields);
+                drop(waiting);
+                job.call = 0;
+                self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
             Verdict::InDoubt => {
                 let fields = [("request_id", (&job.request_id).into())];
@@ -218,13 +227,14 @@ fn ask_for(job: &mut Job, forward: &Forward, calls: &Mutex<Calls>) -> Ask {
         kind: forward.kind(),
         rpc_id: forward.rpc_id().map(str::to_owned),
         ttl_ms: left.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+        about: None,
     }
 }
 
 /// The end of a call that the broker holds; it is booked there.
-pub fn done(link: &Link, call: u64, outcome: Outcome) {
+pub fn done(link: &Link, call: u64, outcome: Outcome, answer: Option<Answer>) {
     if call != 0 {
-        link.tell(FromWorker::Done { call, outcome });
+        link.tell(FromWorker::Done { call, outcome, answer });
     }
 }
 

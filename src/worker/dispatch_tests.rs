@@ -83,7 +83,10 @@ async fn the_end_of_a_dead_workers_call_is_booked() {
     let asked = rig.heard().await;
     let [FromWorker::Ask(ask)] = asked.as_slice() else { panic!("{asked:?}") };
     rig.dispatch.orphan(Ask { call: u64::MAX, ..ask.clone() });
-    assert_eq!(rig.heard().await, [FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }]);
+    assert_eq!(
+        rig.heard().await,
+        [FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered, answer: None }]
+    );
     assert!(rig.plane.seen()[0].body.contains("tunnel_failure"));
 }
 
@@ -102,7 +105,10 @@ async fn a_drain_waits_for_a_command_without_a_verdict_yet() {
     rig.dispatch.verdict(ask.call, Verdict::Permit);
     assert_eq!(finished.await.unwrap(), 0);
     assert_eq!(rig.plane.seen().len(), 1, "answered before the end");
-    assert_eq!(rig.heard().await, [FromWorker::Done { call: ask.call, outcome: Outcome::Answered }]);
+    assert_eq!(
+        rig.heard().await,
+        [FromWorker::Done { call: ask.call, outcome: Outcome::Answered, answer: None }]
+    );
 }
 
 #[tokio::test]
@@ -145,11 +151,11 @@ async fn nothing_is_said_after_the_last_word_and_all_before_it() {
     let (ours, theirs) = pair::new().unwrap();
     let broker = AsyncChannel::new(theirs).unwrap();
     let (link, uplink) = link::pair(Arc::new(AsyncChannel::new(ours).unwrap()));
-    done(&link, 1, Outcome::Answered);
+    done(&link, 1, Outcome::Answered, None);
     link.tell(FromWorker::Drained { unfinished: 1 });
-    done(&link, 2, Outcome::Answered);
+    done(&link, 2, Outcome::Answered, None);
     uplink.run().await.unwrap();
     let (heard, _) = broker.recv::<FromWorker>().await.unwrap().unwrap();
-    let before = FromWorker::Done { call: 1, outcome: Outcome::Answered };
+    let before = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None };
     assert_eq!(heard, [before, FromWorker::Drained { unfinished: 1 }]);
 }

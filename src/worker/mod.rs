@@ -35,6 +35,7 @@ use polling::Polling;
 use proxies::Proxies;
 use start::{Start, StartError};
 
+mod about;
 mod announce;
 mod answers;
 mod call;
@@ -261,7 +262,8 @@ impl House {
         let lanes = Arc::new(Lanes::new(lanes?, allowed, &config.limits));
         let drain = Drain::new();
         let responder = Responder::new(client.clone());
-        let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
+        let carrier = Carrier::new(responder, link.clone(), drain.clone(), log.clone());
+        let carrier = Arc::new(carrier.describing(config.audit));
         let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
         announce::announce(config, &log);
         let proxies = Proxies::new(config, &proxy_tls, log.clone());

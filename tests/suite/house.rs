@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["net"],
     &["tls", "ipc"],
     &["confine"],
-    &["config"],
+    &["config", "audit"],
     &["sys", "exit", "log"],
 ];
 
@@ -32,6 +32,9 @@ const PURE: &[&str] = &[
     "mcp/ids",
     "ipc/msg",
     "config/types",
+    "audit/chain",
+    "audit/event",
+    "audit/state",
 ];
 const IMPURE: &[&str] = &["tokio::net", "std::fs", "std::net", "std::os", "tokio::fs", "rustix", "hyper"];
 

@@ -107,7 +107,7 @@ fn a_message_out_of_state_is_a_breach() {
     assert!(matches!(judged(&[ready.clone(), ready.clone()]), Err(Breach::OutOfState("ready"))));
     let drained = r#"[{"drained":{"unfinished":0}}]"#.to_string();
     assert!(matches!(judged(&[ready.clone(), drained]), Err(Breach::OutOfState("drained"))));
-    assert!(matches!(judged(&[ready, ask]), Ok(Step::Verdict { call: 1, verdict: Verdict::Permit })));
+    assert!(matches!(judged(&[ready, ask]), Ok(Step::Verdict { call: 1, verdict: Verdict::Permit, .. })));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_replayed_call_is_a_breach() {
     assert!(matches!(again, Err(Breach::UnknownCall(1))));
     let other = ASK.replace(r#""call":1"#, r#""call":2"#);
     let second = judged(&[ready, format!("[{ASK},{done},{other}]")]);
-    assert!(matches!(second, Ok(Step::Verdict { call: 2, verdict: Verdict::Duplicate })));
+    assert!(matches!(second, Ok(Step::Verdict { call: 2, verdict: Verdict::Duplicate, .. })));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod lab;
 mod lab_itself;
 
 mod agent;
+mod audit;
 mod calls;
 mod cases;
 mod cases_a;

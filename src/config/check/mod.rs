@@ -4,6 +4,7 @@
 //! on with a default.
 
 mod again;
+mod audit;
 mod bindings;
 mod child;
 mod commands;
@@ -62,6 +63,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let confinement = confinement::confinement(s);
     let reload_interval = again::interval(s);
     again::secrets(s, confinement.identity);
+    let audit = audit::audit(s);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
         let worker = Worker {
@@ -75,6 +77,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             proxy_check_interval,
             log_level: log.level,
             require: confinement.require,
+            audit: audit.is_some(),
         };
         return Ok(Config {
             worker,
@@ -84,6 +87,8 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             stop,
             restart,
             confinement,
+            audit,
+            file_sha256: sources.file.as_ref().map(|file| file.sha256),
             own_files: sources.own.paths(),
             files: sources.read.paths().clone(),
             readable: again::places(&sources),

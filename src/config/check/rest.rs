@@ -119,7 +119,13 @@ pub fn restart(s: &mut Sources<'_>) -> Restart {
 }
 
 /// A duration of our own settings, within bounds.
-fn bounded(s: &mut Sources<'_>, key: &Key, least: Duration, most: Duration, default: Duration) -> Duration {
+pub fn bounded(
+    s: &mut Sources<'_>,
+    key: &Key,
+    least: Duration,
+    most: Duration,
+    default: Duration,
+) -> Duration {
     let why = format!("must be between {least:?} and {most:?}");
     match s.duration(key, &why) {
         Some((_, value)) if (least..=most).contains(&value) => value,

@@ -7,6 +7,7 @@ use super::*;
 use crate::config::{Accounts, Flags, Host, load};
 
 mod again;
+mod audit;
 mod child;
 mod control;
 mod grants;

@@ -1,0 +1,299 @@
+//! What is recorded: a closed set of events, with identities, digests and sizes, never contents. Pure.
+//!
+//! Texts that a peer chose are cut before they come here (`ipc::msg` says where) and once more in [`members`]; control
+//! characters are escaped by JSON. Must never hold arguments, results, header values, tokens or session ids.
+
+use super::object::Object;
+
+/// Longest text in a record, in bytes: a request id of the control plane is no longer.
+const MAX_TEXT: usize = 512;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The agent starts.
+    Start(Box<Start>),
+    /// A process reported that it is confined.
+    Confinement {
+        /// `broker` or `worker`.
+        role: &'static str,
+        /// The Landlock ABI that is enforced.
+        landlock_abi: u8,
+        /// Seccomp programs in force.
+        seccomp_filters: u8,
+    },
+    /// The configuration was read again.
+    Reload {
+        /// Why nothing has changed, when it was not used.
+        refused: Option<String>,
+        /// SHA-256 of the configuration file in force after it.
+        config_sha256: Option<String>,
+    },
+    /// The control plane let the agent poll, for the first time or after a failure.
+    PollAuthorised {},
+    /// Polling fails.
+    PollRefused {
+        /// A sentence without secrets.
+        reason: String,
+    },
+    /// Whether a call may be forwarded; written before it is.
+    CallDecided(Box<Decided>),
+    /// How a permitted call ended.
+    CallFinished(Box<Finished>),
+    /// A worker died that held the call: it may have been forwarded, and its answer is lost.
+    CallInDoubt {
+        /// The call.
+        call: String,
+        /// Of the control plane.
+        request_id: String,
+    },
+    /// A process was started.
+    ChildStart {
+        /// `worker` or `mcp`.
+        role: &'static str,
+        /// Of an MCP server.
+        channel: Option<String>,
+        /// Its process id.
+        pid: u32,
+        /// SHA-256 of the program of an MCP server, as the file was when it was started.
+        program_sha256: Option<String>,
+    },
+    /// A process ended.
+    ChildExit {
+        /// `worker` or `mcp`.
+        role: &'static str,
+        /// Of an MCP server.
+        channel: Option<String>,
+        /// Its process id.
+        pid: u32,
+        /// The code it ended with.
+        exit_code: Option<i32>,
+        /// The signal that ended it.
+        signal: Option<i32>,
+    },
+    /// The broker saw that a process did what it may not do.
+    Violation {
+        /// Which process.
+        role: &'static str,
+        /// What it did.
+        what: String,
+    },
+    /// The log goes on in this file, of which this is the first record.
+    Rotation {
+        /// The number of the file.
+        file: u64,
+    },
+    /// A file is deleted because there are more than are to be kept; written before it is.
+    Deletion {
+        /// The number of the file.
+        file: u64,
+        /// Its first record.
+        first: u64,
+        /// Its last record.
+        last: u64,
+        /// The hash of its last record.
+        hash: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A record whose number and hash go to the log of the service as well.
+    Checkpoint {},
+    /// Records could not be written for a while; now they can.
+    Outage {
+        /// Since when.
+        since: String,
+        /// Calls that were refused because of it.
+        refused: u64,
+        /// Events that are not recorded because there were too many of them.
+        lost: u64,
+    },
+    /// The agent ends.
+    Stop {
+        /// With which code.
+        exit_code: u8,
+    },
+}
+
+/// The start of the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// Of the agent.
+    pub version: &'static str,
+    /// The client instance id: new with every start.
+    pub instance: String,
+    /// Of the broker.
+    pub pid: u32,
+    /// The tunnel.
+    pub tunnel: String,
+    /// SHA-256 of the configuration file.
+    pub config_sha256: Option<String>,
+    /// Which policy decides on calls.
+    pub policy: &'static str,
+    /// Records that were written but not yet counted when the agent ended the last time.
+    pub continued: u64,
+    /// Bytes of a record that had been written in part, and were removed.
+    pub torn_bytes: u64,
+    /// Records that had been written and are lost; they are those before this one.
+    pub missing: u64,
+}
+
+/// The decision about a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decided {
+    /// The call; the same in the record of its end. Only a permitted one has an end.
+    pub call: Option<String>,
+    /// `permit`, `duplicate` or `in_doubt`.
+    pub decision: &'static str,
+    /// Of the control plane.
+    pub request_id: String,
+    /// The channel.
+    pub channel: String,
+    /// `request`, `notification` or `termination`.
+    pub kind: &'static str,
+    /// The JSON-RPC method.
+    pub method: Option<String>,
+    /// The tool, prompt or resource.
+    pub name: Option<String>,
+    /// Keyed digest of the session id.
+    pub session: Option<String>,
+    /// The trace id of `traceparent`.
+    pub trace: Option<String>,
+    /// Keyed digest of the arguments.
+    pub arguments: Option<String>,
+    /// Their size.
+    pub argument_bytes: Option<u64>,
+    /// The size of the message.
+    pub request_bytes: Option<u64>,
+}
+
+/// The end of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The call.
+    pub call: String,
+    /// Of the control plane.
+    pub request_id: String,
+    /// `answered`, `expired` or `undelivered`.
+    pub outcome: &'static str,
+    /// It was in doubt before: the answer was a failure.
+    pub in_doubt: bool,
+    /// The code of the answer.
+    pub status: Option<u16>,
+    /// Keyed digest of the answer.
+    pub result: Option<String>,
+    /// Its size.
+    pub result_bytes: Option<u64>,
+    /// From the decision to the end.
+    pub ms: u64,
+}
+
+/// The members of an event as JSON, without braces. Those that do not apply are left out.
+#[must_use]
+pub fn members(event: &Event) -> String {
+    let mut o = Object::default();
+    let whole = |n: &i32| n.to_string();
+    match event {
+        Event::Start(start) => start.put(o.text("event", "start")),
+        Event::Confinement { role, landlock_abi, seccomp_filters } => {
+            o.text("event", "confinement").text("role", role);
+            o.number("landlock_abi", (*landlock_abi).into());
+            o.number("seccomp_filters", (*seccomp_filters).into());
+        }
+        Event::PollAuthorised {} => {
+            o.text("event", "poll_authorised");
+        }
+        Event::PollRefused { reason } => {
+            o.text("event", "poll_refused").text("reason", reason);
+        }
+        Event::CallDecided(decided) => decided.put(o.text("event", "call_decided")),
+        Event::CallFinished(finished) => finished.put(o.text("event", "call_finished")),
+        Event::CallInDoubt { call, request_id } => {
+            o.text("event", "call_in_doubt").text("call", call).text("request_id", request_id);
+        }
+        Event::ChildStart { role, channel, pid, program_sha256 } => {
+            o.text("event", "child_start").text("role", role).maybe("channel", channel.as_deref());
+            o.number("pid", (*pid).into()).maybe("program_sha256", program_sha256.as_deref());
+        }
+        Event::ChildExit { role, channel, pid, exit_code, signal } => {
+            o.text("event", "child_exit").text("role", role).maybe("channel", channel.as_deref());
+            o.number("pid", (*pid).into());
+            for (name, number) in [("exit_code", exit_code), ("signal", signal)] {
+                if let Some(number) = number {
+                    o.raw(name, &whole(number));
+                }
+            }
+        }
+        Event::Violation { role, what } => {
+            o.text("event", "violation").text("role", role).text("what", what);
+        }
+        Event::Rotation { file } => {
+            o.text("event", "rotation").number("file", *file);
+        }
+        Event::Deletion { file, first, last, hash, bytes } => {
+            o.text("event", "deletion").number("file", *file).number("first", *first).number("last", *last);
+            o.text("hash", hash).number("bytes", *bytes);
+        }
+        Event::Checkpoint {} => {
+            o.text("event", "checkpoint");
+        }
+        Event::Outage { since, refused, lost } => {
+            o.text("event", "outage").text("since", since).number("refused", *refused).number("lost", *lost);
+        }
+        Event::Reload { refused, config_sha256 } => {
+            o.text("event", "reload").maybe("refused", refused.as_deref());
+            o.maybe("config_sha256", config_sha256.as_deref());
+        }
+        Event::Stop { exit_code } => {
+            o.text("event", "stop").number("exit_code", (*exit_code).into());
+        }
+    }
+    o.members().to_string()
+}
+
+impl Start {
+    fn put(&self, o: &mut Object) {
+        o.text("version", self.version).text("instance", &self.instance).number("pid", self.pid.into());
+        o.text("tunnel", &self.tunnel).maybe("config_sha256", self.config_sha256.as_deref());
+        o.text("policy", self.policy);
+        let found =
+            [("continued", self.continued), ("torn_bytes", self.torn_bytes), ("missing", self.missing)];
+        for (name, n) in found {
+            o.count(name, Some(n).filter(|n| *n > 0));
+        }
+    }
+}
+
+impl Decided {
+    fn put(&self, o: &mut Object) {
+        o.maybe("call", self.call.as_deref()).text("decision", self.decision);
+        o.text("request_id", &self.request_id).text("channel", &self.channel).text("kind", self.kind);
+        for (name, text) in [
+            ("method", &self.method),
+            ("name", &self.name),
+            ("session", &self.session),
+            ("trace", &self.trace),
+            ("arguments", &self.arguments),
+        ] {
+            o.maybe(name, text.as_deref());
+        }
+        o.count("argument_bytes", self.argument_bytes).count("request_bytes", self.request_bytes);
+    }
+}
+
+impl Finished {
+    fn put(&self, o: &mut Object) {
+        o.text("call", &self.call).text("request_id", &self.request_id).text("outcome", self.outcome);
+        if self.in_doubt {
+            o.raw("in_doubt", "true");
+        }
+        o.count("status", self.status.map(Into::into)).maybe("result", self.result.as_deref());
+        o.count("result_bytes", self.result_bytes).number("ms", self.ms);
+    }
+}
+
+/// A text that somebody else chose, cut to what a record may hold.
+#[must_use]
+pub fn short(text: &str) -> String {
+    let end = (0..=text.len().min(MAX_TEXT)).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+    text.get(..end).unwrap_or_default().to_string()
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::audit::chain::{Chain, Head};
+use crate::audit::state::State;
+use crate::audit::testing::{checked, decided, finished, first_file, key, open, settings, write};
+
+/// The directory of a log of some calls, and its lines with their ends.
+fn log(calls: u64) -> (tempfile::TempDir, Vec<Vec<u8>>) {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), 0..calls);
+    let text = std::fs::read(first_file(dir.path())).unwrap();
+    let lines = text.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+    (dir, lines)
+}
+
+#[track_caller]
+fn found(dir: &Path, lines: &[Vec<u8>], with_key: bool, expected: &[&str]) {
+    std::fs::write(first_file(dir), lines.concat()).unwrap();
+    let report = verify(dir, with_key.then(key), &[]).unwrap();
+    assert_eq!(report.problems.len(), expected.len(), "{:?}", report.problems);
+    for (problem, text) in report.problems.iter().zip(expected) {
+        assert!(problem.contains(text), "{problem:?} does not say {text:?}");
+    }
+}
+
+#[test]
+fn any_flipped_byte_is_found_and_located() {
+    let (dir, lines) = log(3);
+    for at in 0..lines[3].len() {
+        let mut changed = lines.clone();
+        changed[3][at] ^= 1;
+        std::fs::write(first_file(dir.path()), changed.concat()).unwrap();
+        for key in [Some(key()), None] {
+            let report = verify(dir.path(), key, &[]).unwrap();
+            let located = |p: &String| {
+                ["audit-00000001.jsonl:4", "audit-00000001.jsonl:5", "record 3", "records 3"]
+                    .iter()
+                    .any(|t| p.contains(t))
+            };
+            assert!(report.problems.iter().any(located), "byte {at}: {:?}", report.problems);
+        }
+    }
+}
+
+#[test]
+fn removed_inserted_swapped_and_repeated_records_are_found_with_and_without_the_key() {
+    let (dir, lines) = log(3);
+    for with_key in [true, false] {
+        let change = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+            let mut lines = lines.clone();
+            change(&mut lines);
+            lines
+        };
+        let (dir, file) = (dir.path(), "audit-00000001.jsonl");
+        found(dir, &lines, with_key, &[]);
+        let missing = format!("{file}:3: records 2 to 2 are missing");
+        found(dir, &change(&|l| drop(l.remove(2))), with_key, &[&missing]);
+        let again = format!("{file}:4: record 2 appears again");
+        found(dir, &change(&|l| l.insert(3, l[2].clone())), with_key, &[&again]);
+        let order = format!("{file}:4: record 2 appears again or out of its order");
+        found(dir, &change(&|l| l.swap(2, 3)), with_key, &[&missing, &order]);
+        found(
+            dir,
+            &change(&|l| l.insert(2, b"{}\n".to_vec())),
+            with_key,
+            &["jsonl:3: the line is not a record"],
+        );
+        found(dir, &change(&|l| drop(l.remove(0))), with_key, &["records 0 to 0 are missing"]);
+        found(dir, &change(&|l| l.truncate(4)), with_key, &["records 4 to 5 at the end are missing"]);
+        found(dir, &[], with_key, &["records 0 to 5 at the end are missing"]);
+    }
+}
+
+#[test]
+fn a_cut_end_with_a_state_made_to_fit_is_found_with_the_key_or_a_checkpoint() {
+    let (dir, lines) = log(3);
+    std::fs::write(first_file(dir.path()), lines[..4].concat()).unwrap();
+    let mut state = state_of(dir.path()).unwrap();
+    let hash = |n: usize| Record::read(lines[n].trim_ascii_end()).unwrap().hash();
+    state.chain.sequence = 4;
+    state.chain.previous = hash(3);
+    std::fs::write(directory::state(dir.path()), &*state.render()).unwrap();
+    let report = checked(dir.path());
+    assert!(report.problems[0].contains("the state was replaced"), "{:?}", report.problems);
+    assert_eq!(verify(dir.path(), None, &[]).unwrap().problems, [""; 0]);
+    let report = verify(dir.path(), None, &[(2, hash(2)), (5, hash(5))]).unwrap();
+    assert_eq!(report.problems, ["record 5 is not the one of the checkpoint, or is missing"]);
+}
+
+/// Whoever takes the machine has the state, and may write all records anew so that they fit together.
+#[test]
+fn a_forgery_with_full_knowledge_of_the_state_is_found_with_the_first_key() {
+    let (dir, _) = log(3);
+    let state = state_of(dir.path()).unwrap();
+    let (mut chain, mut text) = (Chain::begin(state.chain.key.clone()), Vec::new());
+    for n in 0..6 {
+        let head = Head { time: "2026-11-26T00:00:00.000Z", mono_us: n, boot: "b007" };
+        chain.seal(head, "\"event\":\"poll_authorised\"", &mut text);
+    }
+    std::fs::write(first_file(dir.path()), &text).unwrap();
+    let forged = State { chain, offset: u64::try_from(text.len()).unwrap(), ..state.clone() };
+    std::fs::write(directory::state(dir.path()), &*forged.render()).unwrap();
+    let report = checked(dir.path());
+    assert_eq!((report.records, report.authentic), (6, 0));
+    for n in 0..6 {
+        assert!(
+            report.problems[n].contains(&format!("record {n} is not authentic")),
+            "{:?}",
+            report.problems
+        );
+    }
+    assert!(report.problems[6].contains("the state was replaced"));
+
+    // The same with the keys that follow from the state, numbered as they should be: the past cannot be made again.
+    let mut text = Vec::new();
+    let mut chain = Chain { sequence: 0, ..state.chain };
+    for _ in 0..6 {
+        let head = Head { time: "2026-11-26T00:00:00.000Z", mono_us: 0, boot: "b007" };
+        chain.seal(head, "\"event\":\"poll_authorised\"", &mut text);
+    }
+    std::fs::write(first_file(dir.path()), &text).unwrap();
+    assert_eq!(checked(dir.path()).authentic, 0);
+}
+
+#[test]
+fn a_forged_number_costs_no_time_and_is_found() {
+    let (dir, mut lines) = log(2);
+    let text =
+        String::from_utf8(lines[3].clone()).unwrap().replace("\"seq\":3", "\"seq\":18446744073709551615");
+    lines[3] = text.into_bytes();
+    found(dir.path(), &lines, true, &["records 3 to", "too far"]);
+}
+
+#[test]
+fn a_missing_damaged_or_newer_state_is_said() {
+    let (dir, _) = log(1);
+    let at = directory::state(dir.path());
+    for (content, says) in [("x", "damaged"), ("version: 9\n", "version 9")] {
+        std::fs::write(&at, content).unwrap();
+        let problems = checked(dir.path()).problems;
+        assert!(problems.len() == 1 && problems[0].contains(says), "{problems:?}");
+    }
+    std::fs::remove_file(at).unwrap();
+    assert!(checked(dir.path()).problems[0].contains("the state is missing"));
+}
+
+#[test]
+fn calls_without_an_end_are_named_with_their_decision() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _) = open(|| settings(dir.path()));
+    for event in [decided(1), decided(2), finished(1), decided(3)] {
+        writer.push(event);
+    }
+    writer.commit(std::time::Instant::now()).unwrap();
+    let open = checked(dir.path()).open;
+    let expected = [("c-2", "request-2", 1), ("c-3", "request-3", 3)];
+    assert_eq!(open, expected.map(|(call, id, at)| (call.to_string(), id.to_string(), at)));
+}
