@@ -87,6 +87,8 @@ pub struct Child {
     pub holder: Option<WorkerId>,
     /// Who needs it, in the order of asking.
     pub wanted_by: Vec<WorkerId>,
+    /// Who gave it back: does not get it again without asking for it.
+    pub given_up_by: Option<WorkerId>,
     /// The holder was told to give it back.
     pub asked_back: bool,
     pipes: Option<Pipes>,
@@ -107,6 +109,7 @@ impl Child {
             carried: None,
             holder: None,
             wanted_by: Vec::new(),
+            given_up_by: None,
             asked_back: false,
             pipes: Some(pipes),
             phase: Phase::Launching { status: launched.status, until: now + START_LIMIT },

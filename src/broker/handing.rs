@@ -2,7 +2,7 @@
 //!
 //! A server has one user at a time. When another worker needs it, as after a reload, the user finishes what it has
 //! written and gives the server back with what is known of it; then the next one gets both. One that nobody uses goes
-//! to the worker that serves now. Everything is decided from the state, once in each turn of the loop.
+//! to the worker that serves now, unless it has just given it back. Everything is decided from the state, once in each turn of the loop.
 
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,7 @@ impl Children {
         if let Some(child) = child.filter(|child| child.holder == Some(by) && !child.is_stopping()) {
             child.era = era.or(child.era);
             (child.carried, child.holder, child.asked_back) = (Some(carried), None, false);
+            child.given_up_by = Some(by);
         }
     }
 
@@ -101,7 +102,11 @@ impl Children {
             child.wanted_by.retain(|by| serves(*by));
             match child.holder {
                 None => {
-                    let has_it = |user: &&User| user.is_current && user.slots.contains(&child.id.index);
+                    let has_it = |user: &&User| {
+                        user.is_current
+                            && user.slots.contains(&child.id.index)
+                            && child.given_up_by != Some(user.id)
+                    };
                     let next = child.wanted_by.first().copied();
                     let next = next.or_else(|| users.iter().find(has_it).map(|user| user.id));
                     let Some(next) = next else { continue };

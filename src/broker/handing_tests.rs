@@ -75,6 +75,18 @@ fn a_server_goes_to_whoever_needs_it_with_what_is_known_of_it_and_to_one_at_a_ti
 }
 
 #[test]
+fn a_server_is_not_given_to_whoever_has_just_given_it_back_unless_it_asks() {
+    let mut house = House::new();
+    house.says(&[OLD]);
+    house.returned(OLD, Some(Era::Session), 5);
+    assert_eq!(house.says(&[OLD]), [""; 0], "it is about to end");
+    assert!(!house.want(Era::Session, 1, OLD));
+    assert_eq!(house.says(&[OLD]), ["WorkerId(1) given Some(Session) 5"]);
+    house.returned(OLD, Some(Era::Session), 6);
+    assert_eq!(house.says(&[NEW]), ["WorkerId(2) given Some(Session) 6"]);
+}
+
+#[test]
 fn what_is_returned_or_lost_by_somebody_else_has_no_effect() {
     let mut house = House::new();
     house.says(&[OLD]);

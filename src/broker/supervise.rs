@@ -189,8 +189,9 @@ impl Worker {
 
     /// Sends what is queued, as far as the socket takes it.
     pub fn flush(&mut self, now: Instant) {
+        // It is gone or will be; what it said before is heard all the same.
         if !self.mute && self.channel.flush().is_err() {
-            self.leave(now);
+            self.limit = Some((now + END_LIMIT, "worker does not end"));
         }
     }
 

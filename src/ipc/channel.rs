@@ -127,7 +127,11 @@ impl<Out: Serialize, In: DeserializeOwned> Channel<Out, In> {
             match message::send(&self.socket, &frame.finish(), &fds) {
                 Ok(()) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(e) => return Err(e),
+                Err(e) => {
+                    // Nobody will hear it.
+                    self.queue.clear();
+                    return Err(e);
+                }
             }
             self.queue.drain(..count);
         }
@@ -201,7 +205,12 @@ impl AsyncChannel {
 }
 
 fn recv<In: DeserializeOwned>(socket: &OwnedFd, buffer: &mut [u8]) -> Result<Received<In>, Error> {
-    match message::recv(socket, buffer) {
+    let got = match message::recv(socket, buffer) {
+        // The peer is gone and has left something unread: that is said once, before what it had said itself.
+        Err(e) if e.kind() == ErrorKind::ConnectionReset => message::recv(socket, buffer),
+        got => got,
+    };
+    match got {
         Ok(got) if got.len == 0 => Ok(Received::Closed),
         Ok(got) => {
             let frame = buffer.get(..got.len).unwrap_or_default();

@@ -6,3 +6,4 @@ pub mod errand;
 pub mod handed;
 pub mod msg;
 pub mod order;
+pub mod parts;

@@ -333,13 +333,15 @@ async fn on_a_full_disk_calls_are_refused_and_with_room_they_are_forwarded_again
     let both = world.plane.wait_for_responses(&refused, 2, SOON).await;
     assert_eq!(text_of(&both[1]), "y");
 
+    // The record of an end follows the answer.
+    let finished = || of(&records(&small.seen_from_here), "call_finished").len();
+    eventually(|| (finished() == recorded + 2).then_some(())).await.expect("the ends are recorded");
     let output = tunnelward(&["audit", "verify", small.seen_from_here.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let records = records(&small.seen_from_here);
     let outage = of(&records, "outage");
     assert_eq!(outage.len(), 1);
     assert!(outage[0]["refused"].as_u64() >= Some(1), "{:#}", outage[0]);
-    assert_eq!(of(&records, "call_finished").len(), recorded + 2);
     small.world.end().await;
 }
 

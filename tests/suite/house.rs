@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "mcp/sse",
     "mcp/ids",
     "ipc/msg",
+    "ipc/parts",
     "config/types",
     "audit/chain",
     "audit/event",
