@@ -15,11 +15,12 @@
 //! tls/      ipc/
 //! confine/
 //! config/
+//! policy/
 //! sys/      exit      log
 //! ```
 //!
-//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → (permit over `ipc`) → `mcp::http` or
-//! `mcp::stdio` → `control::respond` → (end of call over `ipc`).
+//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → `policy::decide` → (permit over `ipc`) →
+//! `mcp::http` or `mcp::stdio` → `policy::filter` → `control::respond` → (end of call over `ipc`).
 
 pub mod broker;
 pub mod commands;
@@ -32,6 +33,7 @@ pub mod launch;
 pub mod log;
 pub mod mcp;
 pub mod net;
+pub mod policy;
 pub mod sys;
 pub mod tls;
 pub mod worker;

@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["tls", "ipc"],
     &["confine"],
     &["config"],
+    &["policy"],
     &["sys", "exit", "log"],
 ];
 
@@ -32,6 +33,13 @@ const PURE: &[&str] = &[
     "mcp/ids",
     "ipc/msg",
     "config/types",
+    "policy/mod",
+    "policy/json",
+    "policy/decide",
+    "policy/filter",
+    "policy/load",
+    "policy/schema",
+    "policy/state",
 ];
 const IMPURE: &[&str] = &["tokio::net", "std::fs", "std::net", "std::os", "tokio::fs", "rustix", "hyper"];
 
