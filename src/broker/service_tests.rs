@@ -51,6 +51,7 @@ fn config(part: &str, commands: Vec<Command>) -> Config {
         ca_pem: None,
         log_level: Level::Debug,
         require: DEFAULT_ABI,
+        policy: None,
     };
     Config {
         worker,

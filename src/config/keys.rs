@@ -150,6 +150,7 @@ keys! {
     CONFINEMENT_USER: "confinement.user", "", "", One, Used;
     CONFINEMENT_GROUP: "confinement.group", "", "", One, Used;
     CONFINEMENT_ON_VIOLATION: "confinement.on_violation", "", "", One, Used;
+    POLICY: "policy", "", "", One, Used;
 }
 
 #[cfg(test)]

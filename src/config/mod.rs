@@ -8,6 +8,7 @@
 
 mod accounts;
 pub mod argv;
+pub mod call_policy;
 mod check;
 pub mod confinement;
 mod duration;

@@ -150,6 +150,9 @@ pub struct Worker {
     pub log_level: crate::log::Level,
     /// The Landlock ABI below which nothing starts.
     pub require: u8,
+    /// The call policy, as the checked JSON text that `policy::load` reads; `None` allows everything.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 impl Worker {

@@ -50,6 +50,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         ca_pem: None,
         log_level: crate::log::Level::Debug,
         require: 1,
+        policy: None,
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::answers;
 use super::call::{Carrier, Forward, Job, Reply};
+use super::guard::{Guard, Pass};
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
@@ -32,6 +33,7 @@ struct Asked {
 #[derive(Debug)]
 pub struct Dispatch {
     lanes: Arc<Lanes>,
+    guard: Guard,
     carrier: Arc<Carrier>,
     link: Link,
     log: Log,
@@ -47,8 +49,8 @@ struct Calls {
 impl Dispatch {
     /// A dispatcher that hands permitted commands to `carrier`.
     #[must_use]
-    pub fn new(lanes: Arc<Lanes>, carrier: Arc<Carrier>, link: Link, log: Log) -> Self {
-        Self { lanes, carrier, link, log, asked: Mutex::default() }
+    pub fn new(lanes: Arc<Lanes>, guard: Guard, carrier: Arc<Carrier>, link: Link, log: Log) -> Self {
+        Self { lanes, guard, carrier, link, log, asked: Mutex::default() }
     }
 
     /// Takes everything a poll brought.
@@ -82,8 +84,9 @@ impl Dispatch {
             deadline,
             held: self.lanes.hold(command.size),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
-        match self.routed(&job, &command.kind, &command.headers) {
+        match self.routed(&mut job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
                 let ask = ask_for(&mut job, &forward, &self.asked);
@@ -97,7 +100,7 @@ impl Dispatch {
     /// Decides where a command goes; the error is the answer for one that goes nowhere.
     fn routed(
         &self,
-        job: &Job,
+        job: &mut Job,
         kind: &Kind,
         fields: &[(String, Vec<String>)],
     ) -> Result<(Forward, Waiting), Box<Reply>> {
@@ -118,10 +121,20 @@ impl Dispatch {
             return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
-        let headers: HeaderMap = headers::forwardable(fields).map_err(|problem| {
+        let mut headers: HeaderMap = headers::forwardable(fields).map_err(|problem| {
             self.say_malformed(&job.request_id, &problem.to_string());
             Box::new(answers::bad_headers(id, kind, &problem))
         })?;
+        match &message {
+            Some(message) => {
+                let pass = self.guard.message(&job.request_id, &job.channel, message, &mut headers);
+                job.pass = pass.map_err(|rule| Box::new(answers::refused(id, &rule)))?;
+            }
+            None => {
+                let refused = |_| Box::new(answers::termination_refused());
+                self.guard.termination(&job.channel, &mut headers).map_err(refused)?;
+            }
+        }
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {
@@ -171,6 +184,7 @@ impl Dispatch {
             deadline: ask.ttl_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
         self.reply(job, reply);
     }
@@ -194,6 +208,7 @@ impl Dispatch {
             deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
         self.reply(job, reply);
     }

@@ -28,6 +28,7 @@ use crate::sys;
 use call::Carrier;
 use dispatch::Dispatch;
 use drain::{Drain, Order};
+use guard::Guard;
 use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
@@ -37,6 +38,7 @@ mod answers;
 mod call;
 mod dispatch;
 mod drain;
+mod guard;
 mod lane;
 mod link;
 mod polling;
@@ -203,6 +205,7 @@ impl House {
         let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
         let tls = crate::tls::client_config(config.ca_pem.as_deref())?;
         let client = Client::new(config, instance_id, Arc::clone(&tls), log.clone())?;
+        let guard = Guard::new(config.policy.as_deref(), &log).map_err(StartError::Policy)?;
         let lanes = config.bindings.iter().map(|binding| {
             let upstream = match &binding.transport {
                 Transport::Http { url } => {
@@ -227,7 +230,7 @@ impl House {
         let drain = Drain::new();
         let responder = Responder::new(client.clone());
         let carrier = Arc::new(Carrier::new(responder, link.clone(), drain.clone(), log.clone()));
-        let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
+        let dispatch = Dispatch::new(Arc::clone(&lanes), guard, carrier, link.clone(), log.clone());
         announce(config, &log);
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
         let parts = Parts { channel, uplink, wanted, go, poll_timeout: config.control.poll_timeout };

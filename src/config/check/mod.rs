@@ -14,6 +14,7 @@ mod granted;
 mod headers;
 mod installed;
 mod log;
+mod policy;
 mod program;
 mod rest;
 mod runs;
@@ -52,6 +53,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     let confinement = confinement::confinement(s);
+    let policy = policy::policy(s, &bindings);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
         let worker = Worker {
@@ -62,6 +64,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             ca_pem,
             log_level: log.level,
             require: confinement.require,
+            policy,
         };
         return Ok(Config {
             worker,

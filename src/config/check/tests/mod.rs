@@ -11,6 +11,7 @@ mod control;
 mod grants;
 mod identity;
 mod mcp;
+mod policy;
 mod rules;
 mod withheld;
 
