@@ -6,6 +6,7 @@
 use argh::FromArgs;
 
 use super::confinement::Wanted;
+use super::policy::PolicyCommand;
 use crate::config::{Flags, argv, keys};
 
 /// What a command line asks for.
@@ -17,6 +18,8 @@ pub enum Cli {
     ConfigCheck(Flags),
     /// Say what is enforced.
     Confinement(Wanted),
+    /// Check or ask a call policy.
+    Policy(PolicyCommand),
     /// Be the worker of a broker.
     Worker,
     /// Attempt what is forbidden.
@@ -45,6 +48,7 @@ enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementFlags),
+    Policy(PolicyCommand),
     Version(VersionCommand),
 }
 
@@ -295,6 +299,7 @@ fn top(words: &[&str]) -> Cli {
             command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(flags) })), ..
         }) => Cli::ConfigCheck(flags.into()),
         Ok(Top { command: Some(Sub::Confinement(flags)), .. }) => Cli::Confinement(flags.into()),
+        Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }

@@ -5,6 +5,7 @@
 pub mod cli;
 mod config_check;
 pub mod confinement;
+pub mod policy;
 mod run;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
+        Cli::Policy(command) => policy::run(&command, host),
         Cli::Print(text) => {
             say(&text);
             Exit::Ok

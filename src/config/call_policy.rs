@@ -65,6 +65,19 @@ pub fn any(path: &Path, host: super::Host<'_>) -> Result<String, Vec<Problem>> {
     }
 }
 
+/// The policy of the profile that `run` would use; `None` when it has none, or there is no profile.
+///
+/// # Errors
+/// All problems.
+pub fn chosen(flags: &super::Flags, host: super::Host<'_>) -> Result<Option<String>, Vec<Problem>> {
+    let Some(path) = profile::select(flags, host).map_err(|problem| vec![problem])? else { return Ok(None) };
+    // A profile without a policy is not a policy file, which begins with its version.
+    let without = raw::open(&path).is_ok_and(|(file, problems)| {
+        problems.is_empty() && !file.values.contains_key(super::keys::POLICY.yaml)
+    });
+    if without { Ok(None) } else { any(&path, host).map(Some) }
+}
+
 /// Checks the policy at a node.
 ///
 /// # Errors
@@ -80,7 +93,10 @@ pub fn check(node: &Node, origin: &Origin, known: Option<&[&str]>) -> Result<Str
         };
         Place { line: writer.line(path).or(origin.place.line), path: path_there, ..origin.place.clone() }
     };
-    let duplicate = |path: &String| Problem::new(&place(path), "duplicate key").hint("keep one of them");
+    let duplicate = |(path, line): &(String, u64)| {
+        let place = Place { line: Some(*line), ..place(path) };
+        Problem::new(&place, "duplicate key").hint("keep one of them")
+    };
     let mut problems: Vec<Problem> = writer.duplicates.iter().map(duplicate).collect();
     if let Err(faults) = policy::load(&writer.out, known) {
         problems.extend(faults.into_iter().map(|fault| {
@@ -96,7 +112,8 @@ struct Writer {
     out: String,
     /// The lines of the paths.
     lines: BTreeMap<String, u64>,
-    duplicates: Vec<String>,
+    /// Keys that were there before, with their lines.
+    duplicates: Vec<(String, u64)>,
 }
 
 impl Writer {
@@ -130,7 +147,7 @@ impl Writer {
                 for (n, (key, value)) in entries.iter().enumerate() {
                     let inside = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     if entries.iter().take(n).any(|(earlier, _)| earlier == key) {
-                        self.duplicates.push(inside);
+                        self.duplicates.push((inside, value.line));
                         continue;
                     }
                     if n > 0 {

@@ -105,7 +105,7 @@ proptest! {
 
     #[test]
     fn any_schema_takes_or_refuses_any_arguments(
-        arguments in r#"\{"path":("/srv/shared/[a-z./]{0,12}"|[0-9]{1,5}|null|\[1,2\])(,"lines":-?(0|[1-9][0-9]{0,3})(\.[0-9])?(e[0-9])?)?\}"#,
+        arguments in r#"\{"path":("/srv/shared/[a-z./]{0,12}"|[1-9][0-9]{0,4}|null|\[1,2\])(,"lines":-?(0|[1-9][0-9]{0,3})(\.[0-9])?(e[0-9])?)?\}"#,
     ) {
         let policy = policy(POLICY);
         let found = verdict(&policy, "files", tool("read_file", &arguments).as_bytes(), &HeaderMap::new());

@@ -1,0 +1,183 @@
+//! `policy check` and `policy explain`: what a policy says, without a network and without running anything.
+//!
+//! Reads the file of an operator and nothing of a peer. The answers come from the engine that the worker uses.
+
+use argh::FromArgs;
+use http::HeaderMap;
+
+use super::{complain, report, say};
+use crate::config::{self, Flags, Host, call_policy, keys};
+use crate::exit::Exit;
+use crate::policy::{self, Call, Mode, Policy, State};
+
+/// check a call policy, or ask it about a call
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "policy")]
+pub struct PolicyCommand {
+    #[argh(subcommand)]
+    command: Sub,
+}
+
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+enum Sub {
+    Check(Check),
+    Explain(Explain),
+}
+
+/// check a policy file, or the section policy of a profile: all problems at once, each with its place; exit 0 when there
+/// are none, else 78
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "check")]
+struct Check {
+    /// policy file or profile
+    #[argh(positional)]
+    file: std::path::PathBuf,
+}
+
+/// say what the policy decides about a call, by which rule and why; exit 0 when it is allowed, 1 when it is refused, 78 when
+/// the policy is wrong
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "explain")]
+struct Explain {
+    /// policy file or profile; without it the profile that run would use
+    #[argh(option)]
+    config: Option<String>,
+    /// channel, main when not given
+    #[argh(option, default = "String::from(\"main\")")]
+    channel: String,
+    /// name of a tool to call
+    #[argh(option)]
+    tool: Option<String>,
+    /// name of a prompt to get
+    #[argh(option)]
+    prompt: Option<String>,
+    /// arguments of the tool or prompt, as JSON
+    #[argh(option, default = "String::from(\"{}\")")]
+    args: String,
+    /// URI of a resource to read
+    #[argh(option)]
+    resource: Option<String>,
+    /// any other JSON-RPC method
+    #[argh(option)]
+    method: Option<String>,
+    /// print JSON (version 1 of its shape) instead of text
+    #[argh(switch)]
+    json: bool,
+}
+
+/// Does it.
+pub fn run(command: &PolicyCommand, host: Host<'_>) -> Exit {
+    match &command.command {
+        Sub::Check(check) => match call_policy::any(&check.file, host).map(|text| load(&text)) {
+            Ok(Some(policy)) => {
+                say(&format!(
+                    "ok: {} rules, {}, digest {}",
+                    policy.rules.len(),
+                    mode(&policy),
+                    policy.digest
+                ));
+                Exit::Ok
+            }
+            Ok(None) => Exit::Software,
+            Err(problems) => {
+                report(&problems);
+                Exit::Config
+            }
+        },
+        Sub::Explain(explain) => match chosen(explain, host) {
+            Ok(policy) => answer(explain, &policy),
+            Err(exit) => exit,
+        },
+    }
+}
+
+/// A text that was checked is a policy.
+fn load(text: &str) -> Option<Policy> {
+    policy::load(text, None).ok()
+}
+
+fn mode(policy: &Policy) -> &'static str {
+    match policy.mode {
+        Mode::Enforce => "enforce",
+        Mode::Monitor => "monitor",
+    }
+}
+
+fn chosen(explain: &Explain, host: Host<'_>) -> Result<Policy, Exit> {
+    let mut flags = Flags::default();
+    if let Some(path) = &explain.config {
+        flags.add(keys::CONFIG.flag, path.clone());
+    }
+    let text = call_policy::chosen(&flags, host).map_err(|problems| {
+        report(&problems);
+        config::exit_for(&problems)
+    })?;
+    match text {
+        Some(text) => load(&text).ok_or(Exit::Software),
+        None => {
+            complain("there is no policy, so everything is allowed; name one with --config");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+fn answer(explain: &Explain, policy: &Policy) -> Exit {
+    let Some(body) = message(explain) else {
+        complain("needs one of --tool, --prompt, --resource and --method, and --args must be JSON");
+        return Exit::Usage;
+    };
+    let headers = HeaderMap::new();
+    let call = Call { channel: &explain.channel, body: body.as_bytes(), headers: &headers };
+    let decision = policy.decide(&call);
+    let (mut rule, mut why) = (decision.rule, decision.why.to_string());
+    let mut allowed = decision.allowed;
+    if allowed && let Err((by, because)) = State::default().admit(policy, &explain.channel, &decision, 0) {
+        (allowed, rule, why) = (false, by, because.into());
+    }
+    let verdict = if allowed { "allowed" } else { "refused" };
+    if explain.json {
+        let shape = serde_json::json!({
+            "version": 1, "verdict": verdict, "rule": rule, "why": why, "mode": mode(policy),
+            "channel": explain.channel, "policy": policy.digest,
+        });
+        say(&shape.to_string());
+    } else {
+        let why = if allowed { String::from("the rule allows it") } else { why };
+        let all_the_same = if !allowed && policy.mode == Mode::Monitor {
+            "\nmode: monitor, so it would be forwarded all the same"
+        } else {
+            ""
+        };
+        say(&format!("{verdict}\nrule: {rule}\nwhy: {why}{all_the_same}"));
+    }
+    if allowed { Exit::Ok } else { Exit::Refused }
+}
+
+/// The call as a caller would send it.
+fn message(explain: &Explain) -> Option<String> {
+    let quoted = |text: &String| {
+        let mut out = String::new();
+        policy::string(text, &mut out);
+        out
+    };
+    // That it is one value, and not the end of the message.
+    let well_formed = !matches!(
+        policy::json::read(explain.args.as_bytes(), usize::MAX),
+        Err(policy::json::Unreadable::NotJson)
+    );
+    let named = |name: &String| format!("{{\"name\":{},\"arguments\":{}}}", quoted(name), explain.args);
+    let about = [
+        explain.tool.as_ref().map(|name| (quoted(&"tools/call".into()), named(name))),
+        explain.prompt.as_ref().map(|name| (quoted(&"prompts/get".into()), named(name))),
+        explain
+            .resource
+            .as_ref()
+            .map(|uri| (quoted(&"resources/read".into()), format!("{{\"uri\":{}}}", quoted(uri)))),
+        explain.method.as_ref().map(|method| (quoted(method), String::from("{}"))),
+    ];
+    let mut about = about.into_iter().flatten();
+    let (Some((method, params)), None) = (about.next(), about.next()) else { return None };
+    let id = if method.starts_with("\"notifications/") { "" } else { "\"id\":1," };
+    well_formed.then(|| format!("{{\"jsonrpc\":\"2.0\",{id}\"method\":{method},\"params\":{params}}}"))
+}
