@@ -232,3 +232,10 @@ fn pinned(policy: &Policy, said: bool, faults: &mut Faults) {
         }
     }
 }
+
+/// Every key of a policy, of its rules and of a schema, for the test of the documents.
+#[cfg(test)]
+pub(super) fn keys() -> Vec<&'static str> {
+    let schema = super::schema::KEYWORDS.iter().map(|(name, _)| *name).filter(|name| *name != "$schema");
+    KEYS.into_iter().chain(LIMITS).chain(HEADERS).chain(rule::KEYS).chain(schema).collect()
+}

@@ -8,7 +8,7 @@ mod load;
 
 use std::cmp::Ordering;
 
-pub use load::load;
+pub use load::{KEYWORDS, load};
 
 use super::json::{Node, Value};
 use super::number;

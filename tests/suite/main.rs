@@ -54,6 +54,7 @@ mod names;
 mod panic;
 mod place;
 mod policy_build;
+mod policy_calls;
 mod policy_rules;
 mod policy_unused;
 mod processes;

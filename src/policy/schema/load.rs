@@ -8,7 +8,7 @@ use crate::policy::pattern::Pattern;
 use crate::policy::reach;
 
 /// What is enforced, and the kind of value that each keyword is about; none: any.
-const ENFORCED: [(&str, Kinds); 20] = [
+pub const KEYWORDS: [(&str, Kinds); 20] = [
     ("type", 0),
     ("enum", 0),
     ("const", 0),
@@ -48,7 +48,7 @@ pub fn load(node: &Node<'_>, path: &str, faults: &mut Faults) -> Schema {
     schema.kinds = node.get("type").map(|kinds| types(kinds, &join(path, "type"), faults));
     for (key, value) in node.members() {
         let at = join(path, key);
-        match ENFORCED.iter().find(|(name, _)| name == key) {
+        match KEYWORDS.iter().find(|(name, _)| name == key) {
             Some((_, 0)) => {}
             Some((_, about)) if schema.kinds.is_some_and(|kinds| kinds & about != 0) => {}
             Some(_) => {
@@ -57,7 +57,7 @@ pub fn load(node: &Node<'_>, path: &str, faults: &mut Faults) -> Schema {
             }
             None if REMARKS.contains(&&**key) => continue,
             None => {
-                let legal: Vec<&str> = ENFORCED.iter().map(|(name, _)| *name).collect();
+                let legal: Vec<&str> = KEYWORDS.iter().map(|(name, _)| *name).collect();
                 let why = format!("{} is not enforced by this version", show(key));
                 faults.hinted(&at, why, format!("what is: {}", legal.join(", ")));
                 continue;
