@@ -22,6 +22,8 @@ pub enum Cli {
     Policy(PolicyCommand),
     /// Be the worker of a broker.
     Worker,
+    /// Ask MCP servers what they offer.
+    Survey,
     /// Attempt what is forbidden.
     Probe,
     /// Be a stdio MCP server.
@@ -249,6 +251,7 @@ pub fn parse(arguments: &[String]) -> Cli {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["worker"] => return Cli::Worker,
+        ["survey"] => return Cli::Survey,
         ["probe"] => return Cli::Probe,
         ["launch", rest @ ..] => return launch(rest),
         ["-h"] | [] => return top(&["--help"]),

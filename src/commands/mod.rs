@@ -55,6 +55,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             Exit::Usage
         }
         Cli::Worker => run::worker(),
+        Cli::Survey => run::survey(),
         Cli::Probe => confinement::subject::run(),
         Cli::Launch(launch) => run::launch(launch),
     }

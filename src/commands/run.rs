@@ -1,4 +1,4 @@
-//! `run`, and the two hidden roles that it starts.
+//! `run`, and the hidden roles that it and `policy` start.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +33,11 @@ pub fn run(config: Config, env: BTreeMap<String, String>) -> Exit {
 /// Becomes the worker.
 pub fn worker() -> Exit {
     worker::run()
+}
+
+/// Becomes the process that asks MCP servers for a policy.
+pub fn survey() -> Exit {
+    worker::survey::run()
 }
 
 /// Becomes a stdio MCP server.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::json::{Node, Value};
+use super::json::{self, Node, Value};
 
 /// The members of a tool's definition that are pinned: what a model decides by. `title` and icons are for display.
 const DEFINITION: [&str; 5] = ["annotations", "description", "inputSchema", "name", "outputSchema"];
@@ -52,10 +52,8 @@ fn write(node: &Node<'_>, out: &mut String) -> Option<()> {
             out.push(']');
         }
         Value::Map(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
             out.push('{');
-            for (n, (key, value)) in sorted.into_iter().enumerate() {
+            for (n, (key, value)) in json::sorted(members).into_iter().enumerate() {
                 if n > 0 {
                     out.push(',');
                 }

@@ -21,6 +21,9 @@ pub struct Node<'a> {
     pub value: Value<'a>,
 }
 
+/// A member of an object.
+pub type Member<'a> = (Cow<'a, str>, Node<'a>);
+
 /// The kinds of values.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
@@ -35,7 +38,7 @@ pub enum Value<'a> {
     /// An array.
     List(Vec<Node<'a>>),
     /// An object, in the order of the text; no key occurs twice.
-    Map(Vec<(Cow<'a, str>, Node<'a>)>),
+    Map(Vec<Member<'a>>),
 }
 
 impl<'a> Node<'a> {
@@ -47,7 +50,7 @@ impl<'a> Node<'a> {
 
     /// The members of an object; of anything else, none.
     #[must_use]
-    pub fn members(&self) -> &[(Cow<'a, str>, Node<'a>)] {
+    pub fn members(&self) -> &[Member<'a>] {
         match &self.value {
             Value::Map(members) => members,
             _ => &[],
@@ -269,7 +272,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<(Cow<'a, str>, Node<'a>)>, Unreadable> {
+    fn map(&mut self, depth: usize) -> Result<Vec<Member<'a>>, Unreadable> {
         let mut members = Vec::new();
         if self.is_empty(b'}') {
             return Ok(members);
@@ -294,12 +297,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn has_duplicate(members: &[(Cow<'_, str>, Node<'_>)]) -> bool {
+/// The members in the order of RFC 8785: by the UTF-16 code units of their keys.
+#[must_use]
+pub fn sorted<'n, 'a>(members: &'n [Member<'a>]) -> Vec<&'n Member<'a>> {
+    let mut sorted: Vec<&Member<'a>> = members.iter().collect();
+    sorted.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    sorted
+}
+
+fn has_duplicate(members: &[Member<'_>]) -> bool {
     if members.len() <= FEW_KEYS {
         let earlier = |n: usize, key: &str| members.iter().take(n).any(|(other, _)| other == key);
         return members.iter().enumerate().any(|(n, (key, _))| earlier(n, key));
     }
-    let mut keys: Vec<&str> = members.iter().map(|(key, _)| &**key).collect();
-    keys.sort_unstable();
-    keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    sorted(members).windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b))
 }

@@ -18,6 +18,7 @@ mod reach;
 mod rules;
 mod schema;
 mod state;
+mod suggest;
 
 pub use canonical::{definition, sha256_hex, string};
 pub use decide::{Call, Decision, builtin};
@@ -26,6 +27,7 @@ pub use filter::List;
 pub use load::load;
 pub use rules::{Kind, Limits, Mode, Pins, Policy};
 pub use state::{State, Ticket};
+pub use suggest::{Offer, differences, suggest};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,9 @@ mod load;
 
 use std::cmp::Ordering;
 
-pub use load::{KEYWORDS, load};
+#[cfg(test)]
+pub use load::KEYWORDS;
+pub use load::load;
 
 use super::json::{Node, Value};
 use super::number;

@@ -43,6 +43,7 @@ mod lane;
 mod link;
 mod polling;
 mod start;
+pub mod survey;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]

@@ -207,3 +207,85 @@ fn a_wrong_policy_ends_with_78_and_every_problem_with_its_line() {
     }
     assert_eq!(err.lines().last(), Some("3 problems in the configuration"));
 }
+
+/// `tools/list` of a server whose tool `echo` calls itself read-only, with a description.
+fn annotated(stub: &crate::lab::Stub, description: &'static str) {
+    stub.handler(move |request| {
+        let list = format!(
+            r#"{{"jsonrpc":"2.0","id":{},"result":{{"tools":[{{"name":"echo","description":"{description}","annotations":{{"readOnlyHint":true}},"inputSchema":{{"type":"object","properties":{{"text":{{"type":"string"}}}},"required":["text"]}}}},{{"name":"big","inputSchema":{{"type":"object"}}}}]}}}}"#,
+            request.json()["id"]
+        );
+        (request.rpc_method() == "tools/list").then(|| crate::lab::Reply::json(200, &list))
+    });
+}
+
+/// A configuration file for the two, as the agent would read it, and what it names.
+fn profile(plane: &crate::lab::ControlPlane, url: &str, more: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    std::fs::write(&key, "sk-test").unwrap();
+    let stdio = crate::world::stdio_stub("");
+    let yaml = format!(
+        "config_version: 1\n{more}control_plane:\n  base_url: {:?}\n  tunnel_id: {}\n  api_key: \"file:{}\"\nmcp:\n  server_urls: [{{channel: main, url: {url:?}}}]\n  commands: [{{channel: child, command: {stdio:?}}}]\nconfinement: {{user: \"{}\"}}\n",
+        plane.url(),
+        plane.tunnel_id,
+        key.display(),
+        crate::agent::SOMEBODY,
+    );
+    let path = dir.path().join("profile.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    let path = path.display().to_string();
+    (dir, path)
+}
+
+async fn run_beside(arguments: &[&str]) -> (i32, String, String) {
+    let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+    let run = move || run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_suggest_writes_passes_the_check_and_diff_tells_what_changed_since() {
+    let plane = crate::lab::ControlPlane::start(crate::lab::Options::default()).await;
+    let stub = crate::lab::Stub::start(crate::lab::StubOptions::default()).await;
+    annotated(&stub, "As approved");
+    let (_dir, path) = profile(&plane, &stub.url(), "");
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    for line in [
+        "    tools: [\"echo\"]",
+        "    arguments: {\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}},\"required\":[\"text\"]}",
+        "  #   tools: [\"big\"]",
+        "  # Channel child",
+        "  #   tools: [\"silent\"]",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\nin\n{text}");
+    }
+    // It met the servers and nobody else.
+    assert_eq!(plane.poll_count(), 0);
+    let calls = stub.requests().iter().filter(|r| r.rpc_method() == "tools/call").count();
+    assert_eq!(calls, 0);
+
+    let policy = std::path::Path::new(&path).with_file_name("policy.yaml");
+    std::fs::write(&policy, &text).unwrap();
+    let (code, _, err) = run_beside(&["policy", "check", policy.to_str().unwrap()]).await;
+    assert_eq!((code, err.as_str()), (0, ""));
+    let explain = |tool: &'static str| {
+        let policy = policy.display().to_string();
+        async move {
+            let args =
+                ["policy", "explain", "--config", &policy, "--args", r#"{"text":"x"}"#, "--tool", tool];
+            run_beside(&args).await.0
+        }
+    };
+    assert_eq!((explain("echo").await, explain("big").await, explain("sleep").await), (0, 1, 1));
+
+    let (_other, path) = profile(&plane, &stub.url(), &format!("policy: \"file:{}\"\n", policy.display()));
+    let (code, text, err) = run_beside(&["policy", "diff", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (1, ""), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("new ")), "{text}");
+    annotated(&stub, "Changed since");
+    let (code, text, _) = run_beside(&["policy", "diff", "--config", &path]).await;
+    assert_eq!(code, 1);
+    assert!(text.lines().any(|line| line.starts_with("changed main: \"echo\" ")), "{text}");
+}

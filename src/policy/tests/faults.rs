@@ -225,6 +225,7 @@ fn readme_names_every_key_of_a_policy_and_of_a_rule() {
     let keys = super::super::load::keys();
     assert!(keys.len() > 20);
     for key in keys {
-        assert!(section.contains(&format!("`{key}`")) || section.contains(&format!(".{key}`")), "{key}");
+        let spellings = [format!("`{key}`"), format!(".{key}`"), format!("`{key}."), format!("`{key}: ")];
+        assert!(spellings.iter().any(|spelling| section.contains(spelling)), "{key}");
     }
 }

@@ -1,6 +1,10 @@
-//! `policy check` and `policy explain`: what a policy says, without a network and without running anything.
+//! `policy`: `check` and `explain` say what a policy says, without a network and without running anything; `suggest` and
+//! `diff` ask the MCP servers.
 //!
-//! Reads the file of an operator and nothing of a peer. The answers come from the engine that the worker uses.
+//! Reads the file of an operator and nothing of a peer: who meets one is a confined process of its own. The answers come
+//! from the engine that the worker uses.
+
+mod survey;
 
 use argh::FromArgs;
 use http::HeaderMap;
@@ -23,6 +27,28 @@ pub struct PolicyCommand {
 enum Sub {
     Check(Check),
     Explain(Explain),
+    Suggest(Suggest),
+    Diff(Diff),
+}
+
+/// ask the configured MCP servers, confined as run would, and print a policy: it allows the tools that call themselves
+/// read-only, with what can be enforced of their own schemas, pins them, and has the rest as comments
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "suggest")]
+struct Suggest {
+    /// profile; without it the one that run would use
+    #[argh(option)]
+    config: Option<String>,
+}
+
+/// ask the configured MCP servers, confined as run would, and print which tools differ from the approved definitions; exit 0
+/// when none does, 1 when one does
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "diff")]
+struct Diff {
+    /// profile; without it the one that run would use
+    #[argh(option)]
+    config: Option<String>,
 }
 
 /// check a policy file, or the section policy of a profile: all problems at once, each with its place; exit 0 when there
@@ -89,7 +115,44 @@ pub fn run(command: &PolicyCommand, host: Host<'_>) -> Exit {
             Ok(policy) => answer(explain, &policy),
             Err(exit) => exit,
         },
+        Sub::Suggest(suggest) => match ask(suggest.config.as_ref(), host, false) {
+            Ok(text) => {
+                say(&text);
+                Exit::Ok
+            }
+            Err(exit) => exit,
+        },
+        Sub::Diff(diff) => match ask(diff.config.as_ref(), host, true) {
+            Ok(text) if text.is_empty() => Exit::Ok,
+            Ok(text) => {
+                say(&text);
+                Exit::Refused
+            }
+            Err(exit) => exit,
+        },
     }
+}
+
+/// What the MCP servers of a profile lead to.
+fn ask(profile: Option<&String>, host: Host<'_>, differences: bool) -> Result<String, Exit> {
+    let config = super::load(&flags(profile), host)?;
+    if differences && config.worker.policy.is_none() {
+        complain("the profile has no policy to compare with");
+        return Err(Exit::Usage);
+    }
+    let base = host.env.get("TMPDIR").map(String::as_str);
+    survey::run(config, base, differences).map_err(|(exit, why)| {
+        complain(&format!("the MCP servers could not be asked: {why}"));
+        exit
+    })
+}
+
+fn flags(profile: Option<&String>) -> Flags {
+    let mut flags = Flags::default();
+    if let Some(path) = profile {
+        flags.add(keys::CONFIG.flag, path.clone());
+    }
+    flags
 }
 
 /// A text that was checked is a policy.
@@ -105,11 +168,7 @@ fn mode(policy: &Policy) -> &'static str {
 }
 
 fn chosen(explain: &Explain, host: Host<'_>) -> Result<Policy, Exit> {
-    let mut flags = Flags::default();
-    if let Some(path) = &explain.config {
-        flags.add(keys::CONFIG.flag, path.clone());
-    }
-    let text = call_policy::chosen(&flags, host).map_err(|problems| {
+    let text = call_policy::chosen(&flags(explain.config.as_ref()), host).map_err(|problems| {
         report(&problems);
         config::exit_for(&problems)
     })?;
