@@ -3,7 +3,6 @@
 //! Broker and `policy check` only. What a scalar means is decided here once: without quotes a number or a truth value is
 //! one, everything else is text. The meaning of a policy is for `policy` alone.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::problem::{Place, Problem};
@@ -83,7 +82,7 @@ pub fn chosen(flags: &super::Flags, host: super::Host<'_>) -> Result<Option<Stri
 /// # Errors
 /// All problems.
 pub fn check(node: &Node, origin: &Origin, known: Option<&[&str]>) -> Result<String, Vec<Problem>> {
-    let mut writer = Writer { out: String::new(), lines: BTreeMap::new(), duplicates: Vec::new() };
+    let mut writer = Writer { out: String::new(), lines: Vec::new(), duplicates: Vec::new() };
     writer.value(node, "");
     let place = |path: &str| {
         let path_there = match (origin.prefix, path) {
@@ -111,7 +110,7 @@ pub fn check(node: &Node, origin: &Origin, known: Option<&[&str]>) -> Result<Str
 struct Writer {
     out: String,
     /// The lines of the paths.
-    lines: BTreeMap<String, u64>,
+    lines: Vec<(String, u64)>,
     /// Keys that were there before, with their lines.
     duplicates: Vec<(String, u64)>,
 }
@@ -120,7 +119,7 @@ impl Writer {
     /// The line of a path, or of the nearest above it.
     fn line(&self, mut path: &str) -> Option<u64> {
         loop {
-            if let Some(line) = self.lines.get(path).filter(|line| **line > 0) {
+            if let Some((_, line)) = self.lines.iter().find(|(known, line)| known == path && *line > 0) {
                 return Some(*line);
             }
             path = path.get(..path.rfind(['.', '['])?)?;
@@ -128,7 +127,7 @@ impl Writer {
     }
 
     fn value(&mut self, node: &Node, path: &str) {
-        self.lines.insert(path.to_string(), node.line);
+        self.lines.push((path.to_string(), node.line));
         match &node.value {
             Value::Null => self.out.push_str("null"),
             Value::Text(text) => self.scalar(text.expose(), node.plain),

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn checked(yaml: &str) -> Result<String, Vec<String>> {

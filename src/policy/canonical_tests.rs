@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::json;
 
 fn canonical(text: &str) -> String {
     form(&json::read(text.as_bytes(), 1000).unwrap()).unwrap()

@@ -29,18 +29,21 @@ pub(super) fn show(text: &str) -> String {
 }
 
 impl Faults {
-    pub(super) fn add(&mut self, path: &str, expected: impl Into<String>) {
-        self.0.push(Fault { path: path.into(), expected: expected.into(), found: None, hint: None });
+    pub(super) fn add(&mut self, path: &str, expected: &str) {
+        self.push(path, expected, None, None);
     }
 
-    pub(super) fn hinted(&mut self, path: &str, expected: impl Into<String>, hint: impl Into<String>) {
-        let hint = Some(hint.into());
-        self.0.push(Fault { path: path.into(), expected: expected.into(), found: None, hint });
+    pub(super) fn hinted(&mut self, path: &str, expected: &str, hint: &str) {
+        self.push(path, expected, None, Some(hint));
     }
 
-    pub(super) fn found(&mut self, path: &str, expected: impl Into<String>, found: impl Into<String>) {
-        let found = Some(found.into());
-        self.0.push(Fault { path: path.into(), expected: expected.into(), found, hint: None });
+    pub(super) fn found(&mut self, path: &str, expected: &str, found: &str) {
+        self.push(path, expected, Some(found), None);
+    }
+
+    fn push(&mut self, path: &str, expected: &str, found: Option<&str>, hint: Option<&str>) {
+        let (found, hint) = (found.map(str::to_owned), hint.map(str::to_owned));
+        self.0.push(Fault { path: path.into(), expected: expected.into(), found, hint });
     }
 
     /// The entries of a map whose legal keys are `legal`.
@@ -60,7 +63,7 @@ impl Faults {
                 entries.push((&**key, at, value));
             } else {
                 let hint = format!("legal here: {}", legal.join(", "));
-                self.hinted(&at, format!("unknown key {}", show(key)), hint);
+                self.hinted(&at, &format!("unknown key {}", show(key)), &hint);
             }
         }
         entries
@@ -80,7 +83,7 @@ impl Faults {
             let at = format!("{path}[{n}]");
             match self.text(&at, item) {
                 Some(text) if texts.iter().any(|(_, known)| *known == text) => {
-                    self.found(&at, "duplicate entry", show(text));
+                    self.found(&at, "duplicate entry", &show(text));
                 }
                 Some(text) => texts.push((at, text)),
                 None => {}
@@ -104,7 +107,7 @@ impl Faults {
         let number = if matches!(node.value, Value::Number) { node.raw.parse().ok() } else { None };
         let legal = number.filter(|n| (least..=most).contains(n));
         if legal.is_none() {
-            self.found(path, format!("must be a whole number between {least} and {most}"), show(node.raw));
+            self.found(path, &format!("must be a whole number between {least} and {most}"), &show(node.raw));
         }
         legal
     }
@@ -114,7 +117,7 @@ impl Faults {
         let found = words.iter().find(|(word, _)| node.text() == Some(*word));
         if found.is_none() {
             let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.found(path, format!("must be {}", names.join(" or ")), show(node.raw));
+            self.found(path, &format!("must be {}", names.join(" or ")), &show(node.raw));
         }
         found.map(|(_, meaning)| *meaning)
     }

@@ -5,11 +5,12 @@
 //! Numbers stay text. Must never recurse deeper than [`MAX_DEPTH`], nor build more values than its caller allows.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// The deepest nesting of arrays and objects, as everywhere in the agent.
 pub const MAX_DEPTH: usize = 128;
-/// Up to so many keys of one object are compared pair by pair, which is faster than sorting them.
+/// Up to so many keys of one object are compared pair by pair, which is faster than a table of them.
 const FEW_KEYS: usize = 12;
 
 /// A value and its text, without the space around it.
@@ -297,18 +298,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The members in the order of RFC 8785: by the UTF-16 code units of their keys.
-#[must_use]
-pub fn sorted<'n, 'a>(members: &'n [Member<'a>]) -> Vec<&'n Member<'a>> {
-    let mut sorted: Vec<&Member<'a>> = members.iter().collect();
-    sorted.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-    sorted
-}
-
 fn has_duplicate(members: &[Member<'_>]) -> bool {
     if members.len() <= FEW_KEYS {
         let earlier = |n: usize, key: &str| members.iter().take(n).any(|(other, _)| other == key);
         return members.iter().enumerate().any(|(n, (key, _))| earlier(n, key));
     }
-    sorted(members).windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b))
+    let mut seen = HashSet::new();
+    members.iter().any(|(key, _)| !seen.insert(key.to_string()))
 }

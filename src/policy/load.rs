@@ -58,9 +58,9 @@ pub fn load(text: &str, known: Option<&[&str]>) -> Result<Policy, Vec<Fault>> {
         Some((VERSION, _)) => {}
         Some((other, _)) => {
             let hint = "a newer policy needs a newer tunnelward";
-            faults.hinted("version", format!("must be {VERSION}, and is {}", show(other)), hint);
+            faults.hinted("version", &format!("must be {VERSION}, and is {}", show(other)), hint);
         }
-        None => faults.hinted("version", "is missing", format!("write version: {VERSION}")),
+        None => faults.hinted("version", "is missing", &format!("write version: {VERSION}")),
     }
     // The channels first, since the rules are held against them.
     if let Some(node) = root.get("channels") {
@@ -92,7 +92,7 @@ pub fn load(text: &str, known: Option<&[&str]>) -> Result<Policy, Vec<Fault>> {
     }
     match canonical::form(&root) {
         Some(form) => policy.digest = canonical::sha256_hex(form.as_bytes()),
-        None => faults.add("", "has a number beyond what a double holds"),
+        None => faults.add("", "has a number beyond what a double holds, or a map that is too large"),
     }
     if faults.0.is_empty() { Ok(policy) } else { Err(faults.0) }
 }
@@ -108,19 +108,19 @@ fn unreadable(why: json::Unreadable) -> &'static str {
 fn rules(policy: &mut Policy, at: &str, node: &Node<'_>, known: Option<&[&str]>, faults: &mut Faults) {
     let Value::List(items) = &node.value else { return faults.found(at, "must be a list", node.kind()) };
     if items.len() > MAX_RULES {
-        return faults.found(at, format!("has more than {MAX_RULES} rules"), items.len().to_string());
+        return faults.found(at, &format!("has more than {MAX_RULES} rules"), &items.len().to_string());
     }
     for (n, item) in items.iter().enumerate() {
         let at = format!("{at}[{n}]");
         let Some(rule) = rule::load(item, &at, known, faults) else { continue };
         if policy.rules.iter().any(|other| other.id == rule.id) {
-            faults.found(&format!("{at}.id"), "another rule has this id", show(&rule.id));
+            faults.found(&format!("{at}.id"), "another rule has this id", &show(&rule.id));
         }
         policy.rules.push(rule);
     }
     let names: usize = policy.rules.iter().map(|rule| rule.names.len()).sum();
     if names > MAX_NAMES {
-        faults.found(at, format!("has more than {MAX_NAMES} names in all"), names.to_string());
+        faults.found(at, &format!("has more than {MAX_NAMES} names in all"), &names.to_string());
         policy.rules.clear();
     }
 }
@@ -131,9 +131,9 @@ fn channels(at: &str, node: &Node<'_>, known: Option<&[&str]>, faults: &mut Faul
     for (at, name) in faults.texts(at, node) {
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
         if name.len() > 64 || !name.bytes().all(legal) {
-            faults.found(&at, "must be a channel name in lower case", show(name));
+            faults.found(&at, "must be a channel name in lower case", &show(name));
         } else if known.is_some_and(|known| !known.contains(&name)) {
-            faults.found(&at, "no MCP server is configured for this channel", show(name));
+            faults.found(&at, "no MCP server is configured for this channel", &show(name));
         } else {
             channels.push(name.into());
         }
@@ -163,12 +163,12 @@ fn headers(at: &str, node: &Node<'_>, faults: &mut Faults) -> Headers {
             let lower = name.to_ascii_lowercase();
             let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
             if !name.bytes().all(token) || name.contains('*') {
-                faults.found(&at, "must be the name of a header", show(name));
+                faults.found(&at, "must be the name of a header", &show(name));
             } else if key == "answer" && !ANSWER_HEADERS.contains(&&*lower) {
                 let hint = format!("those that can are {}", ANSWER_HEADERS.join(", "));
-                faults.hinted(&at, "this header never leaves, whatever is written here", hint);
+                faults.hinted(&at, "this header never leaves, whatever is written here", &hint);
             } else if names.contains(&lower) {
-                faults.found(&at, "duplicate entry", show(name));
+                faults.found(&at, "duplicate entry", &show(name));
             } else {
                 names.push(lower);
             }

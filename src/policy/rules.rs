@@ -1,6 +1,5 @@
 //! What a policy is once it has been read, and which of its rules is about a call. Pure.
 
-use super::json::Node;
 use super::reach;
 use super::schema::Schema;
 
@@ -214,16 +213,14 @@ impl Policy {
         self.may(channel, Kind::Resource, fixed)
     }
 
+    /// The place of a tool's approved definition.
+    pub(super) fn place_of(&self, channel: &str, tool: &str) -> Option<usize> {
+        self.definitions.iter().position(|d| d.channel == channel && d.tool == tool)
+    }
+
     /// The approved digest of a tool's definition.
     #[must_use]
     pub fn approved(&self, channel: &str, tool: &str) -> Option<&str> {
-        self.definitions.iter().find(|d| d.channel == channel && d.tool == tool).map(|d| &*d.sha256)
-    }
-
-    /// Whether a definition is the approved one.
-    #[must_use]
-    pub fn is_approved(&self, channel: &str, tool: &str, node: &Node<'_>) -> bool {
-        let found = super::canonical::definition(node);
-        found.is_some() && found.as_deref() == self.approved(channel, tool)
+        self.definitions.get(self.place_of(channel, tool)?).map(|d| &*d.sha256)
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! Bounded by the policy: a counter for each channel and each name of a rule, a mark for each tool that is pinned.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
+use super::canonical;
 use super::decide::{Decision, builtin};
 use super::json::Node;
 use super::rules::{Allowed, Kind, Limits, Pins, Policy};
@@ -26,8 +27,8 @@ struct Counter {
 #[derive(Debug, Default)]
 pub struct State {
     counters: HashMap<Key, Counter>,
-    /// Channel and tool of definitions that were last seen to differ from the approved ones.
-    drifted: BTreeSet<(String, String)>,
+    /// The places, among [`Policy::definitions`], of those that were last seen to differ.
+    drifted: Vec<usize>,
 }
 
 /// A call that counts as in flight until it is given to [`State::release`].
@@ -49,7 +50,7 @@ impl State {
     ) -> Result<Ticket, (&'p str, &'static str)> {
         if let Some((Kind::Tool, tool)) = &decision.name
             && policy.pins == Pins::Enforce
-            && (policy.approved(channel, tool).is_none() || self.has_drifted(channel, tool))
+            && policy.place_of(channel, tool).is_none_or(|place| self.drifted.contains(&place))
         {
             return Err((builtin::DRIFT, "the tool's definition is not the approved one"));
         }
@@ -93,20 +94,14 @@ impl State {
         }
     }
 
-    /// Whether the tool's definition was last seen to differ.
-    #[must_use]
-    pub fn has_drifted(&self, channel: &str, tool: &str) -> bool {
-        self.drifted.contains(&(channel.into(), tool.into()))
-    }
-
     /// Looks at a definition in a list and remembers what it says; whether it is the approved one.
     pub(super) fn look(&mut self, policy: &Policy, channel: &str, tool: &str, node: &Node<'_>) -> bool {
-        let approved = policy.is_approved(channel, tool, node);
-        let key = (channel.to_owned(), tool.to_owned());
-        if approved {
-            self.drifted.remove(&key);
-        } else if policy.approved(channel, tool).is_some() {
-            self.drifted.insert(key);
+        let Some(place) = policy.place_of(channel, tool) else { return false };
+        let approved =
+            policy.definitions.get(place).map(|d| &*d.sha256) == canonical::definition(node).as_deref();
+        self.drifted.retain(|drifted| *drifted != place);
+        if !approved {
+            self.drifted.push(place);
         }
         approved
     }

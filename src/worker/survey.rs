@@ -4,7 +4,6 @@
 //! `policy suggest` and `policy diff` start it and print what it says; nothing of a server's bytes is read anywhere else.
 //! Must never call a tool, nor say anything but ASCII text.
 
-use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +113,8 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
         let mut offers = Vec::new();
         for (channel, server) in &servers {
             if let Upstream::Stdio(stdio) = server {
-                pipes.remove(&stdio.index()).into_iter().for_each(|pipes| stdio.attach(pipes));
+                let place = pipes.iter().position(|(index, _)| *index == stdio.index());
+                place.into_iter().for_each(|place| stdio.attach(pipes.swap_remove(place).1));
             }
             let mut offer = Box::pin(visit(server)).await;
             offer.channel = channel.to_string();
@@ -133,9 +133,9 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
 }
 
 /// The pipes of every stdio server, which come one pair in a frame, each with its index.
-fn pipes(socket: &OwnedFd, config: &Worker) -> std::io::Result<BTreeMap<u8, ChildPipes>> {
+fn pipes(socket: &OwnedFd, config: &Worker) -> std::io::Result<Vec<(u8, ChildPipes)>> {
     let invalid = || std::io::Error::from(std::io::ErrorKind::InvalidData);
-    let mut pipes = BTreeMap::new();
+    let mut pipes = Vec::new();
     for _ in config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })) {
         poll::wait(&[Interest::read(socket.as_fd())], Some(PIPES_WITHIN))?;
         let mut frame = [0; 8];
@@ -145,7 +145,7 @@ fn pipes(socket: &OwnedFd, config: &Worker) -> std::io::Result<BTreeMap<u8, Chil
         let (Some(index), Some(stdin), Some(stdout)) = (index, fds.next(), fds.next()) else {
             return Err(invalid());
         };
-        pipes.insert(index, ChildPipes { stdin, stdout, era: None, generation: 1 });
+        pipes.push((index, ChildPipes { stdin, stdout, era: None, generation: 1 }));
     }
     Ok(pipes)
 }

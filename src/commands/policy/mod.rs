@@ -215,28 +215,32 @@ fn answer(explain: &Explain, policy: &Policy) -> Exit {
 
 /// The call as a caller would send it.
 fn message(explain: &Explain) -> Option<String> {
-    let quoted = |text: &String| {
-        let mut out = String::new();
-        policy::string(text, &mut out);
-        out
+    let Explain { tool, prompt, resource, method, args, .. } = explain;
+    let (method, key, name) = match (tool, prompt, resource, method) {
+        (Some(name), None, None, None) => ("tools/call", "name", name.as_str()),
+        (None, Some(name), None, None) => ("prompts/get", "name", name.as_str()),
+        (None, None, Some(uri), None) => ("resources/read", "uri", uri.as_str()),
+        (None, None, None, Some(method)) => (method.as_str(), "", ""),
+        _ => return None,
     };
     // That it is one value, and not the end of the message.
-    let well_formed = !matches!(
-        policy::json::read(explain.args.as_bytes(), usize::MAX),
-        Err(policy::json::Unreadable::NotJson)
-    );
-    let named = |name: &String| format!("{{\"name\":{},\"arguments\":{}}}", quoted(name), explain.args);
-    let about = [
-        explain.tool.as_ref().map(|name| (quoted(&"tools/call".into()), named(name))),
-        explain.prompt.as_ref().map(|name| (quoted(&"prompts/get".into()), named(name))),
-        explain
-            .resource
-            .as_ref()
-            .map(|uri| (quoted(&"resources/read".into()), format!("{{\"uri\":{}}}", quoted(uri)))),
-        explain.method.as_ref().map(|method| (quoted(method), String::from("{}"))),
-    ];
-    let mut about = about.into_iter().flatten();
-    let (Some((method, params)), None) = (about.next(), about.next()) else { return None };
-    let id = if method.starts_with("\"notifications/") { "" } else { "\"id\":1," };
-    well_formed.then(|| format!("{{\"jsonrpc\":\"2.0\",{id}\"method\":{method},\"params\":{params}}}"))
+    if matches!(policy::json::read(args.as_bytes(), usize::MAX), Err(policy::json::Unreadable::NotJson)) {
+        return None;
+    }
+    let mut out = String::from("{\"jsonrpc\":\"2.0\",");
+    if !method.starts_with("notifications/") {
+        out.push_str("\"id\":1,");
+    }
+    out.push_str("\"method\":");
+    policy::string(method, &mut out);
+    out.push_str(",\"params\":{");
+    if !key.is_empty() {
+        policy::string(key, &mut out);
+        out.push(':');
+        policy::string(name, &mut out);
+        out.push_str(",\"arguments\":");
+        out.push_str(args);
+    }
+    out.push_str("}}");
+    Some(out)
 }

@@ -29,7 +29,7 @@ pub(super) fn check(policy: &Policy, faults: &mut Faults) {
         if let (Some(open), Some(own)) = (&policy.channels, &rule.channels) {
             for channel in own.iter().filter(|channel| !open.contains(channel)) {
                 let why = format!("never reached: channel {channel} is not among the channels of the policy");
-                faults.add(&format!("rules[{n}].channels"), why);
+                faults.add(&format!("rules[{n}].channels"), &why);
             }
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn check(policy: &Policy, faults: &mut Faults) {
         let others = entries.iter().enumerate().filter(|(m, _)| *m != n);
         let reason = others.map(|(m, other)| shadowed(policy, entry, other, m < n)).find(Option::is_some);
         if let Some((why, other)) = reason.flatten() {
-            faults.add(&entry.path(), format!("{:?} {why} rule {}", entry.name.text, other.id));
+            faults.add(&entry.path(), &format!("{:?} {why} rule {}", entry.name.text, other.id));
         }
     }
 }

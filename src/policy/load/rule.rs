@@ -79,7 +79,7 @@ pub(super) fn load(node: &Node<'_>, at: &str, known: Option<&[&str]>, faults: &m
     }
     match &id {
         Some((at, id)) if !is_id(id) => {
-            faults.found(at, "must be up to 64 lower-case letters, digits, - and _", show(id));
+            faults.found(at, "must be up to 64 lower-case letters, digits, - and _", &show(id));
         }
         Some(_) => {}
         None => faults.hinted(at, "id is missing", "it names the rule in answers and in the log"),
@@ -130,19 +130,20 @@ fn names_of(kind: Kind, deny: bool, at: &str, node: &Node<'_>, faults: &mut Faul
         let by_name =
             BY_NAME.iter().find(|(method, _)| *method == text).filter(|_| kind == Kind::Method && !deny);
         if text.len() > MAX_NAME || text.chars().any(char::is_control) {
-            faults.add(&at, format!("must be a name of at most {MAX_NAME} bytes without control characters"));
+            faults
+                .add(&at, &format!("must be a name of at most {MAX_NAME} bytes without control characters"));
         } else if name.text.contains('*') {
             let why = "a * is not enforced here: names are exact, and URIs may end with /*";
-            faults.found(&at, why, show(text));
+            faults.found(&at, why, &show(text));
         } else if text.starts_with("preset:") {
             let presets: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-            faults.found(&at, format!("must be one of {}", presets.join(", ")), show(text));
+            faults.found(&at, &format!("must be one of {}", presets.join(", ")), &show(text));
         } else if let Some((_, rule)) = by_name {
             let hint = format!("write a rule with {rule}");
-            faults.hinted(&at, format!("{text} is allowed by the name of what it uses"), hint);
+            faults.hinted(&at, &format!("{text} is allowed by the name of what it uses"), &hint);
         } else if name.prefix && !is_boundary(&name.text) {
             let why = "a prefix must begin with scheme:// and end with / before the *, or its neighbours would be allowed";
-            faults.found(&at, why, show(text));
+            faults.found(&at, why, &show(text));
         } else {
             names.push(name);
         }

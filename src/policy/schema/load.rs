@@ -59,7 +59,7 @@ pub fn load(node: &Node<'_>, path: &str, faults: &mut Faults) -> Schema {
             None => {
                 let legal: Vec<&str> = KEYWORDS.iter().map(|(name, _)| *name).collect();
                 let why = format!("{} is not enforced by this version", show(key));
-                faults.hinted(&at, why, format!("what is: {}", legal.join(", ")));
+                faults.hinted(&at, &why, &format!("what is: {}", legal.join(", ")));
                 continue;
             }
         }
@@ -72,7 +72,7 @@ pub fn load(node: &Node<'_>, path: &str, faults: &mut Faults) -> Schema {
 fn keyword(schema: &mut Schema, key: &str, value: &Node<'_>, at: &str, faults: &mut Faults) {
     let bound = |upper, exclusive| Bound { raw: value.raw.into(), upper, exclusive };
     match key {
-        "$schema" if value.text() != Some(DIALECT) => faults.add(at, format!("must be {DIALECT}")),
+        "$schema" if value.text() != Some(DIALECT) => faults.add(at, &format!("must be {DIALECT}")),
         "enum" | "const" => fixed(schema, key, value, at, faults),
         "anyOf" => match &value.value {
             Value::List(items) if !items.is_empty() => {
@@ -83,7 +83,7 @@ fn keyword(schema: &mut Schema, key: &str, value: &Node<'_>, at: &str, faults: &
         },
         "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
             if !matches!(value.value, Value::Number) || !number::is_finite(value.raw) {
-                faults.found(at, "must be a number", show(value.raw));
+                faults.found(at, "must be a number", &show(value.raw));
             } else {
                 schema.bounds.push(bound(key.ends_with("aximum"), key.starts_with("exclusive")));
             }
@@ -94,13 +94,13 @@ fn keyword(schema: &mut Schema, key: &str, value: &Node<'_>, at: &str, faults: &
         "maxItems" => schema.count.1 = faults.count(at, value, 0, MOST),
         "pattern" => match faults.text(at, value).map(Pattern::new) {
             Some(Ok(pattern)) => schema.pattern = Some(pattern),
-            Some(Err(why)) => faults.found(at, why, show(value.text().unwrap_or_default())),
+            Some(Err(why)) => faults.found(at, why, &show(value.text().unwrap_or_default())),
             None => {}
         },
         "path_under" => {
             for (at, base) in some_texts(value, at, faults) {
                 if !reach::is_normal(&base) {
-                    faults.found(&at, "must be an absolute path without . and ..", show(&base));
+                    faults.found(&at, "must be an absolute path without . and ..", &show(&base));
                 }
                 schema.path_under.push(base);
             }
@@ -109,7 +109,7 @@ fn keyword(schema: &mut Schema, key: &str, value: &Node<'_>, at: &str, faults: &
             for (at, host) in some_texts(value, at, faults) {
                 if !reach::is_host_name(host.strip_prefix("*.").unwrap_or(&host)) {
                     let why = "must be a host name in lower case, an address, or *. and a name";
-                    faults.found(&at, why, show(&host));
+                    faults.found(&at, why, &show(&host));
                 }
                 schema.host_in.push(host);
             }
@@ -152,7 +152,7 @@ fn types(node: &Node<'_>, at: &str, faults: &mut Faults) -> Kinds {
             Some((_, kind)) => kinds |= kind,
             None => {
                 let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
-                faults.found(&at, format!("must be one of {}", names.join(", ")), show(&name));
+                faults.found(&at, &format!("must be one of {}", names.join(", ")), &show(&name));
             }
         }
     }
@@ -171,10 +171,10 @@ fn fixed(schema: &mut Schema, key: &str, value: &Node<'_>, at: &str, faults: &mu
     let mut fixed: Vec<Fixed> = Vec::new();
     for value in values {
         if fixed.iter().any(|known| known.is(value)) {
-            faults.found(at, "duplicate entry", show(value.raw));
+            faults.found(at, "duplicate entry", &show(value.raw));
         }
         if schema.kinds.is_some_and(|kinds| kinds & kind(value) == 0) {
-            faults.found(at, "has a value that type excludes", show(value.raw));
+            faults.found(at, "has a value that type excludes", &show(value.raw));
         }
         fixed.push(match &value.value {
             Value::Null => Fixed::Null,
@@ -213,7 +213,7 @@ fn consistent(schema: &Schema, path: &str, faults: &mut Faults) {
         if !named && matches!(schema.others, Others::None) {
             let why =
                 format!("no value satisfies this: {} is required, but not among properties", show(name));
-            faults.add(path, why);
+            faults.add(path, &why);
         }
     }
 }

@@ -222,7 +222,7 @@ fn the_digest_is_that_of_what_is_said_and_not_of_how() {
 fn readme_names_every_key_of_a_policy_and_of_a_rule() {
     let readme = include_str!("../../../README.md");
     let section = readme.split("## Call policy").nth(1).unwrap().split("\n## ").next().unwrap();
-    let keys = super::super::load::keys();
+    let keys = load::keys();
     assert!(keys.len() > 20);
     for key in keys {
         let spellings = [format!("`{key}`"), format!(".{key}`"), format!("`{key}."), format!("`{key}: ")];
