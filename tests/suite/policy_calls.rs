@@ -65,7 +65,7 @@ async fn a_denied_call_never_reaches_the_server_and_an_allowed_one_does() {
 async fn a_denied_notification_is_acknowledged_and_goes_nowhere() {
     let world = guarded().start().await;
     let note =
-        |id: &str, method: &str| Command::jsonrpc(id, &format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
+        |id: &str, method: &str| Command::jsonrpc(id, format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#));
     let ack = world.call(note("r1", "notifications/roots/other")).await;
     assert_eq!((ack.resp_type.as_str(), ack.resp_code), ("notify_ack", 202));
     let call = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"echo","arguments":{"text":"x"}}}"#;

@@ -212,8 +212,11 @@ const TOOLS: &[(&str, &str, &str, &str)] = &[
     ("main", "issue", r#"{"id":"AB-1","more":{"N":true}}"#, "no issue"),
 ];
 
+/// Names and values.
+type Pairs = &'static [(&'static str, &'static str)];
+
 /// Headers and the body's method and parameters.
-const HEADERS: &[(&[(&str, &str)], &str, &str, &str)] = &[
+const HEADERS: &[(Pairs, &str, &str, &str)] = &[
     (&[("mcp-method", "tools/call"), ("mcp-name", "echo")], "tools/call", r#"{"name":"echo"}"#, "ok plain"),
     (&[("mcp-method", "tools/call")], "tools/call", r#"{"name":"echo"}"#, "ok plain"),
     (&[("mcp-name", "=?base64?ZWNobw==?=")], "tools/call", r#"{"name":"echo"}"#, "ok plain"),
