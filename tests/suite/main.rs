@@ -56,6 +56,7 @@ mod place;
 mod policy_build;
 mod policy_calls;
 mod policy_rules;
+mod policy_servers;
 mod policy_unused;
 mod processes;
 mod redteam;
