@@ -10,6 +10,9 @@ use std::process::ExitCode;
 pub enum Exit {
     /// It did what was asked.
     Ok = 0,
+    /// What was asked about is refused, or has changed: an answer of `policy explain` and `policy diff`, which scripts
+    /// ask as they ask `grep`.
+    Refused = 1,
     /// The command line is wrong (EX_USAGE).
     Usage = 64,
     /// State on disk is damaged (EX_DATAERR).

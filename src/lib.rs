@@ -15,11 +15,13 @@
 //! tls/      ipc/
 //! confine/
 //! config/   audit/
+//! policy/
 //! sys/      exit      log
 //! ```
 //!
-//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → (permit over `ipc`, given when `audit` has
-//! the decision) → `mcp::http` or `mcp::stdio` → `control::respond` → (end of call over `ipc`, into `audit`).
+//! The way of a call: `control::poll` → `control::wire` → `worker::dispatch` → `policy::decide` → (permit over `ipc`, given
+//! when `audit` has the decision) → `mcp::http` or `mcp::stdio` → `policy::filter` → `control::respond` → (end of call over
+//! `ipc`, into `audit`).
 
 pub mod audit;
 pub mod broker;
@@ -33,6 +35,7 @@ pub mod launch;
 pub mod log;
 pub mod mcp;
 pub mod net;
+pub mod policy;
 pub mod sys;
 pub mod tls;
 pub mod worker;

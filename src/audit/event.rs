@@ -28,6 +28,8 @@ pub enum Event {
         refused: Option<String>,
         /// SHA-256 of the configuration file in force after it.
         config_sha256: Option<String>,
+        /// The digest of the call policy in force after it, or `none`.
+        policy: String,
     },
     /// The control plane let the agent poll, for the first time or after a failure.
     PollAuthorised {},
@@ -127,8 +129,8 @@ pub struct Start {
     pub tunnel: String,
     /// SHA-256 of the configuration file.
     pub config_sha256: Option<String>,
-    /// Which policy decides on calls.
-    pub policy: &'static str,
+    /// The digest of the call policy, or `none`.
+    pub policy: String,
     /// Records that were written but not yet counted when the agent ended the last time.
     pub continued: u64,
     /// Bytes of a record that had been written in part, and were removed.
@@ -142,7 +144,7 @@ pub struct Start {
 pub struct Decided {
     /// The call; the same in the record of its end. Only a permitted one has an end.
     pub call: Option<String>,
-    /// `permit`, `duplicate` or `in_doubt`.
+    /// `permit`, `duplicate`, `in_doubt`, or `deny` by the call policy.
     pub decision: &'static str,
     /// Of the control plane.
     pub request_id: String,
@@ -154,6 +156,8 @@ pub struct Decided {
     pub method: Option<String>,
     /// The tool, prompt or resource.
     pub name: Option<String>,
+    /// The rule of the call policy that refuses it; of a permitted one, which would if the policy did not only monitor.
+    pub rule: Option<String>,
     /// Keyed digest of the session id.
     pub session: Option<String>,
     /// The trace id of `traceparent`.
@@ -239,9 +243,9 @@ pub fn members(event: &Event) -> String {
         Event::Outage { since, refused, lost } => {
             o.text("event", "outage").text("since", since).number("refused", *refused).number("lost", *lost);
         }
-        Event::Reload { refused, config_sha256 } => {
+        Event::Reload { refused, config_sha256, policy } => {
             o.text("event", "reload").maybe("refused", refused.as_deref());
-            o.maybe("config_sha256", config_sha256.as_deref());
+            o.maybe("config_sha256", config_sha256.as_deref()).text("policy", policy);
         }
         Event::Stop { exit_code } => {
             o.text("event", "stop").number("exit_code", (*exit_code).into());
@@ -254,7 +258,7 @@ impl Start {
     fn put(&self, o: &mut Object) {
         o.text("version", self.version).text("instance", &self.instance).number("pid", self.pid.into());
         o.text("tunnel", &self.tunnel).maybe("config_sha256", self.config_sha256.as_deref());
-        o.text("policy", self.policy);
+        o.text("policy", &self.policy);
         let found =
             [("continued", self.continued), ("torn_bytes", self.torn_bytes), ("missing", self.missing)];
         for (name, n) in found {
@@ -270,6 +274,7 @@ impl Decided {
         for (name, text) in [
             ("method", &self.method),
             ("name", &self.name),
+            ("rule", &self.rule),
             ("session", &self.session),
             ("trace", &self.trace),
             ("arguments", &self.arguments),

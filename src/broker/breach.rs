@@ -1,6 +1,7 @@
 //! What a worker is killed for saying. Broker only; pure.
 
 use super::permit::{MAX_HELD, MAX_REASON};
+use crate::ipc::msg::FromWorker;
 
 /// Why a worker is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,3 +55,20 @@ impl std::fmt::Display for Breach {
 }
 
 impl std::error::Error for Breach {}
+
+/// What a message is called.
+pub(super) fn name(message: &FromWorker) -> &'static str {
+    match message {
+        FromWorker::Ready { .. } => "ready",
+        FromWorker::Ask(_) => "ask",
+        FromWorker::Denied(_) => "denied",
+        FromWorker::Done { .. } => "done",
+        FromWorker::PollOk {} => "poll_ok",
+        FromWorker::PollFailing { .. } => "poll_failing",
+        FromWorker::Spawn { .. } => "spawn",
+        FromWorker::ChildLost { .. } => "child_lost",
+        FromWorker::Connect { .. } => "connect",
+        FromWorker::Returned { .. } => "returned",
+        FromWorker::Drained { .. } => "drained",
+    }
+}

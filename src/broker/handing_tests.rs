@@ -103,6 +103,7 @@ fn a_server_of_the_other_era_is_not_asked_back() {
     let mut house = House::new();
     house.says(&[OLD]);
     house.returned(OLD, Some(Era::Stateless), 1);
+    assert!(!house.want(Era::Stateless, 1, OLD));
     assert_eq!(house.says(&[OLD]), ["WorkerId(1) given Some(Stateless) 1"]);
     assert!(!house.want(Era::Session, 0, NEW), "one is started instead");
     assert_eq!(house.says(&[OLD, NEW]), [""; 0]);

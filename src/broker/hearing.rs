@@ -59,6 +59,7 @@ impl Broker {
         match step {
             Step::Nothing | Step::Connect { .. } => {}
             Step::Verdict { call, verdict, ask } => self.decided(by, call, verdict, *ask),
+            Step::Denied(denied) => self.denied(*denied),
             Step::Done { held, outcome, answer } => self.ended(&held, outcome, answer, now),
             Step::Ready { landlock, filters } => {
                 let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 pub use super::breach::Breach;
+use super::breach::name;
 pub use super::held::Held;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Answer, Ask, CallKind, Carried, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
+    Answer, Ask, CallKind, Carried, Denied, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
     MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
 };
 
@@ -56,6 +57,8 @@ pub enum Step {
         /// About what.
         ask: Box<Ask>,
     },
+    /// The call policy refuses a command.
+    Denied(Box<Denied>),
     /// A call that was held has ended.
     Done {
         /// The call.
@@ -229,6 +232,7 @@ impl Permit {
         match message {
             FromWorker::Ready { .. } => Err(Breach::OutOfState("ready")),
             FromWorker::Ask(ask) => self.ask(ask, window, now),
+            FromWorker::Denied(denied) => self.denied(denied),
             FromWorker::Done { call, outcome, answer } => {
                 let held = self.held.remove(&call).ok_or(Breach::UnknownCall(call))?;
                 if !held.inherited {
@@ -280,6 +284,19 @@ impl Permit {
         }
     }
 
+    fn denied(&self, denied: Denied) -> Result<Step, Breach> {
+        if denied.request_id.is_empty() || denied.request_id.len() > MAX_REQUEST_ID {
+            return Err(Breach::BadAsk("request_id"));
+        }
+        if !denied.about.is_legal() || denied.about.rule.is_none() {
+            return Err(Breach::BadAsk("about"));
+        }
+        if !self.channels.iter().any(|c| c.as_str() == denied.channel) {
+            return Err(Breach::UnknownChannel);
+        }
+        Ok(Step::Denied(Box::new(denied)))
+    }
+
     fn ask(&mut self, ask: Ask, window: &mut Window, now: Instant) -> Result<Step, Breach> {
         if self.last_call.is_some_and(|last| ask.call <= last) || self.held.contains_key(&ask.call) {
             return Err(Breach::CallReused(ask.call));
@@ -311,21 +328,6 @@ impl Permit {
             self.held.insert(call, Held { ask: ask.clone(), since: now, record: None, inherited: false });
         }
         Ok(Step::Verdict { call, verdict, ask: Box::new(ask) })
-    }
-}
-
-fn name(message: &FromWorker) -> &'static str {
-    match message {
-        FromWorker::Ready { .. } => "ready",
-        FromWorker::Ask(_) => "ask",
-        FromWorker::Done { .. } => "done",
-        FromWorker::PollOk {} => "poll_ok",
-        FromWorker::PollFailing { .. } => "poll_failing",
-        FromWorker::Spawn { .. } => "spawn",
-        FromWorker::ChildLost { .. } => "child_lost",
-        FromWorker::Connect { .. } => "connect",
-        FromWorker::Returned { .. } => "returned",
-        FromWorker::Drained { .. } => "drained",
     }
 }
 

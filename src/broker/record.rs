@@ -17,7 +17,8 @@ use crate::config::types;
 use crate::confine::Sealed;
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
-use crate::ipc::msg::{Answer, Ask, CallKind, Outcome, Verdict};
+use crate::ipc::msg::{About, Answer, Ask, CallKind, Denied, Outcome, Verdict};
+use crate::policy;
 
 impl Broker {
     /// With an audit log, from the first thing that happens.
@@ -30,7 +31,7 @@ impl Broker {
             pid: std::process::id(),
             tunnel: self.config.worker.control.tunnel_id.clone(),
             config_sha256: self.config.file_sha256.map(|digest| hex(&digest)),
-            policy: "none",
+            policy: policy_digest(&self.config.worker),
             continued: found.continued,
             torn_bytes: found.torn_bytes,
             missing: found.missing,
@@ -50,7 +51,8 @@ impl Broker {
     pub(super) fn record_reload(&mut self, refused: Option<&str>) {
         let config_sha256 = self.config.file_sha256.map(|digest| hex(&digest));
         let refused = refused.map(short);
-        self.audit.push(|| Event::Reload { refused, config_sha256 });
+        let policy = policy_digest(&self.config.worker);
+        self.audit.push(|| Event::Reload { refused, config_sha256, policy });
     }
 
     /// Polling works, or fails for a reason.
@@ -68,36 +70,53 @@ impl Broker {
         if let (Some(name), Some(worker)) = (&name, self.workers.iter_mut().find(|w| w.id == by)) {
             worker.record(call, name.clone());
         }
-        if self.audit.is_on() {
-            let about = ask.about.map(|about| *about).unwrap_or_default();
-            let session = about.session.and_then(|hex| self.audit.digest("session", &hex));
-            let arguments = about.arguments.and_then(|hex| self.audit.digest("arguments", &hex));
-            let decided = Decided {
-                call: name,
-                decision: match verdict {
-                    Verdict::Permit => "permit",
-                    Verdict::Duplicate => "duplicate",
-                    Verdict::InDoubt => "in_doubt",
-                    Verdict::Refused => "refused",
-                },
-                request_id: ask.request_id,
-                channel: ask.channel,
-                kind: match ask.kind {
-                    CallKind::Request => "request",
-                    CallKind::Notification => "notification",
-                    CallKind::Termination => "termination",
-                },
-                method: about.method,
-                name: about.name,
-                session,
-                trace: about.trace,
-                arguments,
-                argument_bytes: about.argument_bytes,
-                request_bytes: about.request_bytes,
-            };
-            self.audit.push(|| Event::CallDecided(Box::new(decided)));
-        }
+        let decision = match verdict {
+            Verdict::Permit => "permit",
+            Verdict::Duplicate => "duplicate",
+            Verdict::InDoubt => "in_doubt",
+            Verdict::Refused => "refused",
+        };
+        let about = ask.about.map(|about| *about).unwrap_or_default();
+        self.record_decision(name, decision, (ask.request_id, ask.channel, ask.kind), about);
         self.audit.defer(by, call, verdict);
+    }
+
+    /// Queues that the call policy refuses a command.
+    pub(super) fn denied(&mut self, denied: Denied) {
+        let Denied { request_id, channel, kind, about } = denied;
+        self.record_decision(None, "deny", (request_id, channel, kind), *about);
+    }
+
+    fn record_decision(
+        &mut self,
+        call: Option<String>,
+        decision: &'static str,
+        (request_id, channel, kind): (String, String, CallKind),
+        about: About,
+    ) {
+        if !self.audit.is_on() {
+            return;
+        }
+        let decided = Decided {
+            call,
+            decision,
+            request_id,
+            channel,
+            kind: match kind {
+                CallKind::Request => "request",
+                CallKind::Notification => "notification",
+                CallKind::Termination => "termination",
+            },
+            method: about.method,
+            name: about.name,
+            rule: about.rule,
+            session: about.session.and_then(|hex| self.audit.digest("session", &hex)),
+            trace: about.trace,
+            arguments: about.arguments.and_then(|hex| self.audit.digest("arguments", &hex)),
+            argument_bytes: about.argument_bytes,
+            request_bytes: about.request_bytes,
+        };
+        self.audit.push(|| Event::CallDecided(Box::new(decided)));
     }
 
     /// Queues the end of a call.
@@ -157,6 +176,12 @@ impl Broker {
             Committed::Stop => {}
         }
     }
+}
+
+/// The digest of the call policy, or `none`.
+fn policy_digest(config: &types::Worker) -> String {
+    let policy = config.policy.as_deref().and_then(|text| policy::load(text, None).ok());
+    policy.map_or_else(|| "none".into(), |policy| policy.digest)
 }
 
 /// An MCP server runs.

@@ -57,6 +57,7 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
         log_level: Level::Debug,
         require: DEFAULT_ABI,
         audit: false,
+        policy: None,
     };
     Config {
         worker,

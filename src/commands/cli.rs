@@ -8,6 +8,7 @@ use argh::FromArgs;
 use super::audit::Audit;
 use super::confinement::Wanted;
 use super::flags::RunFlags;
+use super::policy::PolicyCommand;
 use crate::config::{Flags, argv};
 use crate::worker::look;
 
@@ -24,8 +25,12 @@ pub enum Cli {
     Pin(String, Flags),
     /// Begin, verify or read an audit log.
     Audit(Audit),
+    /// Check or ask a call policy.
+    Policy(PolicyCommand),
     /// Be the worker of a broker.
     Worker,
+    /// Ask MCP servers what they offer.
+    Survey,
     /// Attempt what is forbidden.
     Probe,
     /// Be the worker that looks at a peer.
@@ -57,6 +62,7 @@ enum Sub {
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
     Pin(PinCommand),
+    Policy(PolicyCommand),
     Version(VersionCommand),
 }
 
@@ -125,6 +131,7 @@ pub fn parse(arguments: &[String]) -> Cli {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["worker"] => return Cli::Worker,
+        ["survey"] => return Cli::Survey,
         ["probe"] => return Cli::Probe,
         [look::ROLE] => return Cli::Look,
         ["launch", rest @ ..] => return launch(rest),
@@ -193,6 +200,7 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
         }
+        Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }

@@ -8,6 +8,7 @@ mod config_check;
 pub mod confinement;
 mod flags;
 mod pin;
+pub mod policy;
 mod run;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),
+        Cli::Policy(command) => policy::run(&command, host),
         Cli::Print(text) => {
             say(&text);
             Exit::Ok
@@ -68,6 +70,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         }
         Cli::Pin(target, flags) => pin::pin(&target, &flags, host),
         Cli::Worker => run::worker(),
+        Cli::Survey => run::survey(),
         Cli::Probe => confinement::subject::run(),
         Cli::Look => worker::look::run(),
         Cli::Launch(launch) => run::launch(launch),
@@ -104,7 +107,13 @@ fn read(flags: &Flags, host: Host<'_>) -> Result<Config, (Vec<String>, Exit)> {
     Ok(config)
 }
 
+/// Problems on stderr.
+fn complain_of<P: ToString>(problems: &[P]) {
+    complain(&report(problems).join("\n"));
+}
+
 /// Problems: one line each, the count last.
+#[must_use]
 fn report<P: ToString>(problems: &[P]) -> Vec<String> {
     let noun = if problems.len() == 1 { "problem" } else { "problems" };
     let count = format!("{} {noun} in the configuration", problems.len());

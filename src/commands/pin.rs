@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{complain, report, say};
+use super::{complain, complain_of, say};
 use crate::broker::errand;
 use crate::config::peer::{Digest, Peer};
 use crate::config::types::HttpUrl;
@@ -22,7 +22,7 @@ pub fn pin(target: &str, flags: &Flags, host: Host<'_>) -> Exit {
     let roots = match config::load_roots(flags, host, &url) {
         Ok(roots) => roots,
         Err(problems) => {
-            complain(&report(&problems).join("\n"));
+            complain_of(&problems);
             return config::exit_for(&problems);
         }
     };

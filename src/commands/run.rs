@@ -1,4 +1,4 @@
-//! `run`, and the two hidden roles that it starts.
+//! `run`, and the hidden roles that it and `policy` start.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +34,11 @@ pub fn run(config: Config, source: Source, env: BTreeMap<String, String>) -> Exi
 /// Becomes the worker.
 pub fn worker() -> Exit {
     worker::run()
+}
+
+/// Becomes the process that asks MCP servers for a policy.
+pub fn survey() -> Exit {
+    worker::survey::run()
 }
 
 /// Becomes a stdio MCP server.

@@ -168,6 +168,7 @@ keys! {
     AUDIT_ON_FAILURE: "audit.on_failure", "", "", One, Used;
     AUDIT_KEY: "audit.key", "", "", One, Used;
     AUDIT_CHECKPOINTS: "audit.checkpoints", "", "", One, Used;
+    POLICY: "policy", "", "", One, Used;
 }
 
 #[cfg(test)]

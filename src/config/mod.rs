@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod argv;
 pub mod audit;
 mod base64;
+pub mod call_policy;
 mod check;
 pub mod confinement;
 mod duration;

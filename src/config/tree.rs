@@ -16,6 +16,8 @@ use super::types::Secret;
 pub struct Node {
     /// Counted from 1; 0 when unknown.
     pub line: u64,
+    /// Whether YAML takes the scalar for a number or a truth value, as it does without quotes.
+    pub plain: bool,
     /// What it is.
     pub value: Value,
 }
@@ -64,7 +66,7 @@ pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     match serde_saphyr::from_str_with_options::<Spanned<Any>>(text, options()) {
         Ok(root) => Ok(settle(root, text)),
         Err(error) => match error.without_snippet() {
-            Error::Eof { .. } => Ok(Node { line: 1, value: Value::Null }),
+            Error::Eof { .. } => Ok(Node { line: 1, plain: false, value: Value::Null }),
             error => Err(explain(error)),
         },
     }
@@ -119,6 +121,7 @@ enum Any {
 }
 
 fn settle(node: Spanned<Any>, source: &str) -> Node {
+    let plain = matches!(node.value, Any::Plain(_));
     let value = match node.value {
         Any::Null => Value::Null,
         Any::Text(text) => Value::Text(Secret::new(text)),
@@ -128,7 +131,7 @@ fn settle(node: Spanned<Any>, source: &str) -> Node {
         Any::List(items) => Value::List(items.into_iter().map(|n| settle(n, source)).collect()),
         Any::Map(items) => Value::Map(items.into_iter().map(|(k, n)| (k, settle(n, source))).collect()),
     };
-    Node { line: node.referenced.line(), value }
+    Node { line: node.referenced.line(), plain, value }
 }
 
 /// The source text of a plain scalar; `None` when a tag or a quote stands in the way.

@@ -35,6 +35,9 @@ pub struct Worker {
     pub require: u8,
     /// Calls are recorded, so the broker is told what they are about.
     pub audit: bool,
+    /// The call policy, as the checked JSON text that `policy::load` reads; `None` allows everything.
+    #[serde(default)]
+    pub policy: Option<String>,
 }
 
 impl Worker {

@@ -58,6 +58,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         audit: false,
         log_level: crate::log::Level::Debug,
         require: 1,
+        policy: None,
     }
 }
 

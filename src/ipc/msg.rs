@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::parts::{
-    About, Answer, Ask, CallKind, Carried, Era, Handshake, MAX_METHOD, MAX_NAME, MAX_REQUEST_ID, MAX_RETIRED,
-    MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
+    About, Answer, Ask, CallKind, Carried, Denied, Era, Handshake, MAX_METHOD, MAX_NAME, MAX_REQUEST_ID,
+    MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
 };
 
 /// The largest frame. A SEQPACKET message of more than about 208 KiB cannot be sent at Debian's default buffer
@@ -30,6 +30,8 @@ pub enum FromWorker {
     },
     /// Permission to forward.
     Ask(Ask),
+    /// The call policy refuses a command; said when calls are recorded.
+    Denied(Denied),
     /// The end of a call that was permitted, or handed on by `Orphan`.
     Done {
         /// Which.

@@ -110,6 +110,9 @@ pub struct About {
     pub argument_bytes: Option<u64>,
     /// The length of the message.
     pub request_bytes: Option<u64>,
+    /// The rule of the call policy that refuses the call, or would if the policy did more than monitor; at most
+    /// [`MAX_NAME`] bytes.
+    pub rule: Option<String>,
 }
 
 /// Whether a text, if there is one, is so many hex digits.
@@ -122,12 +125,27 @@ impl About {
     #[must_use]
     pub fn is_legal(&self) -> bool {
         let short = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|t| t.len() <= max);
-        short(&self.method, MAX_METHOD)
+        short(&self.rule, MAX_NAME)
+            && short(&self.method, MAX_METHOD)
             && short(&self.name, MAX_NAME)
             && is_hex(self.session.as_ref(), 64)
             && is_hex(self.arguments.as_ref(), 64)
             && is_hex(self.trace.as_ref(), 32)
     }
+}
+
+/// A command that the call policy refuses: it is answered by the worker and goes nowhere. For the record only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denied {
+    /// The control plane's id, at most [`MAX_REQUEST_ID`] bytes.
+    pub request_id: String,
+    /// The channel.
+    pub channel: String,
+    /// What it is.
+    pub kind: CallKind,
+    /// What it is about; names the rule.
+    pub about: Box<About>,
 }
 
 /// What was answered, for the record.

@@ -9,16 +9,22 @@ use crate::ipc::digest::sha256_hex;
 use crate::ipc::msg::{About, Answer, MAX_METHOD, MAX_NAME};
 use crate::mcp::jsonrpc::{Message, members};
 
-/// What a command is about.
-pub fn about(forward: &Forward) -> About {
-    let (message, headers) = match forward {
-        Forward::Message { message, headers, .. } => (Some(message), headers),
-        Forward::Termination { headers, .. } => (None, headers),
-    };
-    let mut about = message.map(of_message).unwrap_or_default();
-    about.session = headers.get("mcp-session-id").map(|id| sha256_hex(id.as_bytes()));
-    about.trace = trace(headers);
-    about
+/// What a command is about; `rule` is that of the call policy which refuses it, or would.
+pub fn about(forward: &Forward, rule: Option<&str>) -> About {
+    match forward {
+        Forward::Message { message, headers, .. } => about_parts(Some(message), headers, rule),
+        Forward::Termination { headers, .. } => about_parts(None, headers, rule),
+    }
+}
+
+/// The same of its parts.
+pub fn about_parts(message: Option<&Message>, headers: &HeaderMap, rule: Option<&str>) -> About {
+    About {
+        session: headers.get("mcp-session-id").map(|id| sha256_hex(id.as_bytes())),
+        trace: trace(headers),
+        rule: rule.map(|rule| cut(rule, MAX_NAME)),
+        ..message.map(of_message).unwrap_or_default()
+    }
 }
 
 /// What was answered.

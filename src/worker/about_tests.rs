@@ -15,7 +15,7 @@ async fn a_call_is_told_by_names_digests_and_sizes_and_by_nothing_that_is_in_it(
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"to":"secret"}}}"#;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let forward = forward(message, &[("mcp-session-id", "credential"), ("traceparent", trace)]);
-    let about = about(&forward);
+    let about = about(&forward, None);
     assert_eq!((about.method.as_deref(), about.name.as_deref()), (Some("tools/call"), Some("pay")));
     assert_eq!(about.arguments, Some(sha256_hex(br#"{"to":"secret"}"#)));
     assert_eq!((about.argument_bytes, about.request_bytes), (Some(15), Some(size(message.len()))));
@@ -30,13 +30,13 @@ async fn a_call_is_told_by_names_digests_and_sizes_and_by_nothing_that_is_in_it(
 async fn long_names_are_cut_and_strange_ones_left_out() {
     let long = "é".repeat(1000);
     let message = format!(r#"{{"jsonrpc":"2.0","method":"{long}","params":{{"uri":"{long}"}}}}"#);
-    let told = about(&forward(&message, &[("traceparent", "00-zz-1-01")]));
+    let told = about(&forward(&message, &[("traceparent", "00-zz-1-01")]), None);
     assert_eq!(
         (told.method.map(|m| m.len()), told.name.map(|n| n.len())),
         (Some(MAX_METHOD), Some(MAX_NAME))
     );
     assert_eq!(told.trace, None);
-    let told = about(&forward(r#"{"jsonrpc":"2.0","method":"x","params":{"name":{"a":1}}}"#, &[]));
+    let told = about(&forward(r#"{"jsonrpc":"2.0","method":"x","params":{"name":{"a":1}}}"#, &[]), None);
     assert_eq!((told.name, told.arguments), (None, None));
 }
 

@@ -16,6 +16,8 @@ use crate::mcp::jsonrpc::{self, Invalid, Message};
 
 /// JSON-RPC: no such method.
 const METHOD_NOT_FOUND: i32 = -32601;
+/// The agent's own code for what its policy refuses.
+const POLICY_REFUSED: i32 = -32050;
 /// JSON-RPC: internal error; what the protocol wants for an unsupported channel.
 const INTERNAL_ERROR: i32 = -32603;
 
@@ -47,6 +49,24 @@ pub fn malformed(m: &Malformed) -> Reply {
         RespType::SessionTermination => termination(400),
         _ => rpc_error(400, Some(m.rpc_id.as_deref().unwrap_or("null")), m.code, m.message),
     }
+}
+
+/// For a call that the policy refuses, or whose answer it holds back: nothing but the rule. Neither 401 nor 403, which would
+/// start a client's authorization.
+#[must_use]
+pub fn refused(id: Option<&str>, rule: &str) -> Reply {
+    let Some(id) = id else {
+        return Reply { resp_type: RespType::NotifyAck, code: 202, headers: HeaderMap::new(), body: None };
+    };
+    let data = serde_json::json!({"origin": "tunnelward", "rule": rule}).to_string();
+    let body = jsonrpc::error_body(Some(id), POLICY_REFUSED, "Refused by the call policy", Some(&data));
+    Reply { resp_type: RespType::Jsonrpc, code: 200, headers: json(), body: Some(body) }
+}
+
+/// For the end of a session on a channel that the policy closes: it stays open, as where a server ends none.
+#[must_use]
+pub fn termination_refused() -> Reply {
+    termination(405)
 }
 
 /// For a `jsonrpc` member that is no request or notification.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::dispatch::done;
 use super::drain::{self, Drain};
+use super::guard::Pass;
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
 use super::{about, answers};
@@ -41,6 +42,8 @@ pub struct Job {
     pub held: Held,
     /// The worker does not end before it.
     pub counted: drain::Job,
+    /// What the policy lets it do.
+    pub pass: Pass,
 }
 
 /// A command that goes to an MCP server.
@@ -145,7 +148,7 @@ impl Carrier {
             () = self.drain.given_up() => Way::GivenUp,
         };
         let answer = match way {
-            Way::End(End::Answer(answer)) => answer,
+            Way::End(End::Answer(answer)) => job.pass.answer(answer, id.as_deref()),
             Way::End(End::DeadlinePassed) => {
                 return self
                     .expired(&job, "command response deadline reached; dropping without posting a response");
@@ -217,9 +220,7 @@ impl Carrier {
     async fn post_notes(&self, job: &Job, mut notes: mpsc::Receiver<Note>) {
         let mut wanted = true;
         while let Some(note) = notes.recv().await {
-            if !wanted {
-                continue;
-            }
+            let Some(note) = job.pass.note(note).filter(|_| wanted) else { continue };
             let response = Response {
                 request_id: &job.request_id,
                 shard_token: &job.shard_token,

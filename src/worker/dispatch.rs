@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::about;
 use super::answers;
 use super::call::{Carrier, Forward, Job, Reply};
+use super::guard::{Guard, Pass};
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
-use crate::ipc::msg::{Answer, Ask, FromWorker, Outcome, Verdict};
+use crate::ipc::msg::{Answer, Ask, CallKind, Denied, FromWorker, Outcome, Verdict};
 use crate::log::Log;
 use crate::mcp::{headers, jsonrpc};
 
@@ -33,6 +34,7 @@ struct Asked {
 #[derive(Debug)]
 pub struct Dispatch {
     lanes: Arc<Lanes>,
+    guard: Guard,
     carrier: Arc<Carrier>,
     link: Link,
     log: Log,
@@ -48,8 +50,8 @@ struct Calls {
 impl Dispatch {
     /// A dispatcher that hands permitted commands to `carrier`.
     #[must_use]
-    pub fn new(lanes: Arc<Lanes>, carrier: Arc<Carrier>, link: Link, log: Log) -> Self {
-        Self { lanes, carrier, link, log, asked: Mutex::default() }
+    pub fn new(lanes: Arc<Lanes>, guard: Guard, carrier: Arc<Carrier>, link: Link, log: Log) -> Self {
+        Self { lanes, guard, carrier, link, log, asked: Mutex::default() }
     }
 
     /// Takes everything a poll brought.
@@ -83,12 +85,14 @@ impl Dispatch {
             deadline,
             held: self.lanes.hold(command.size),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
-        match self.routed(&job, &command.kind, &command.headers) {
+        match self.routed(&mut job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
                 let mut ask = ask_for(&mut job, &forward, &self.asked);
-                ask.about = self.carrier.describes().then(|| Box::new(about::about(&forward)));
+                let rule = job.pass.monitored();
+                ask.about = self.carrier.describes().then(|| Box::new(about::about(&forward, rule)));
                 let asked = Asked { job, forward, waiting };
                 self.asked.lock().unwrap_or_else(PoisonError::into_inner).waiting.insert(ask.call, asked);
                 self.link.tell(FromWorker::Ask(ask));
@@ -96,10 +100,28 @@ impl Dispatch {
         }
     }
 
+    /// Lets the broker record that the call policy refuses a command.
+    fn denied(&self, job: &Job, message: Option<&jsonrpc::Message>, headers: &HeaderMap, rule: &str) {
+        if !self.carrier.describes() {
+            return;
+        }
+        let kind = match message {
+            None => CallKind::Termination,
+            Some(message) if message.id().is_some() => CallKind::Request,
+            Some(_) => CallKind::Notification,
+        };
+        self.link.tell(FromWorker::Denied(Denied {
+            request_id: job.request_id.clone(),
+            channel: job.channel.clone(),
+            kind,
+            about: Box::new(about::about_parts(message, headers, Some(rule))),
+        }));
+    }
+
     /// Decides where a command goes; the error is the answer for one that goes nowhere.
     fn routed(
         &self,
-        job: &Job,
+        job: &mut Job,
         kind: &Kind,
         fields: &[(String, Vec<String>)],
     ) -> Result<(Forward, Waiting), Box<Reply>> {
@@ -120,10 +142,25 @@ impl Dispatch {
             return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
-        let headers: HeaderMap = headers::forwardable(fields).map_err(|problem| {
+        let mut headers: HeaderMap = headers::forwardable(fields).map_err(|problem| {
             self.say_malformed(&job.request_id, &problem.to_string());
             Box::new(answers::bad_headers(id, kind, &problem))
         })?;
+        match &message {
+            Some(message) => {
+                let pass = self.guard.message(&job.request_id, &job.channel, message, &mut headers);
+                job.pass = pass.map_err(|rule| {
+                    self.denied(job, Some(message), &headers, &rule);
+                    Box::new(answers::refused(id, &rule))
+                })?;
+            }
+            None => {
+                self.guard.termination(&job.channel, &mut headers).map_err(|rule| {
+                    self.denied(job, None, &headers, &rule);
+                    Box::new(answers::termination_refused())
+                })?;
+            }
+        }
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {
@@ -180,6 +217,7 @@ impl Dispatch {
             deadline: ask.ttl_ms.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
         self.reply(job, reply);
     }
@@ -203,6 +241,7 @@ impl Dispatch {
             deadline: malformed.timeout.and_then(|t| received.checked_add(t)),
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
+            pass: Pass::default(),
         };
         self.reply(job, reply);
     }

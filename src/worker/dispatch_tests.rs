@@ -35,7 +35,7 @@ async fn rig_of(lane: Arc<Lane>) -> Rig {
     let lanes = Arc::new(Lanes::new(vec![lane], None, &Limits::default()));
     let log = Log::memory().0;
     let carrier = Carrier::new(Responder::new(client), link.clone(), drain.clone(), log.clone());
-    let dispatch = Dispatch::new(lanes, Arc::new(carrier), link.clone(), log);
+    let dispatch = Dispatch::new(lanes, Guard::default(), Arc::new(carrier), link.clone(), log);
     Rig { dispatch, drain, plane, broker, link }
 }
 

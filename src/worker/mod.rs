@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::types::Transport;
 use crate::confine::kernel::Kernel;
 use crate::confine::{self, Sealed, selftest};
 use crate::control::client::Client;
@@ -20,8 +19,8 @@ use crate::exit::Exit;
 use crate::ipc::channel::{self, AsyncChannel};
 use crate::ipc::msg::FromWorker;
 use crate::log::{Level, Log};
-use crate::mcp::stdio::{Stdio, StdioEvent};
-use crate::mcp::{Upstream, http_leg};
+use crate::mcp::Upstream;
+use crate::mcp::stdio::StdioEvent;
 use crate::net;
 use crate::sys;
 use crate::tls::Trust;
@@ -29,11 +28,13 @@ use crate::tls::Trust;
 use call::Carrier;
 use dispatch::Dispatch;
 use drain::Drain;
+use guard::Guard;
 use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
 use proxies::Proxies;
 use start::{Start, StartError};
+use upstreams::Peers;
 
 mod about;
 mod announce;
@@ -41,6 +42,7 @@ mod answers;
 mod call;
 mod dispatch;
 mod drain;
+mod guard;
 mod lane;
 mod link;
 pub mod look;
@@ -48,6 +50,8 @@ mod obey;
 mod polling;
 pub mod proxies;
 mod start;
+pub mod survey;
+mod upstreams;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]
@@ -233,26 +237,10 @@ impl House {
         let proxy_tls = trust.client(&config.proxy_peer, "proxy", &log)?;
         let way = net::Way::of(&config.control.route, &proxy_tls, &sockets);
         let client = Client::new(config, instance_id, tls, way, log.clone())?;
+        let guard = Guard::new(config.policy.as_deref(), &log).map_err(StartError::Policy)?;
+        let peers = Peers { config, trust: &trust, proxy_tls: &proxy_tls, sockets: &sockets };
         let lanes = config.bindings.iter().map(|binding| {
-            let upstream = match &binding.transport {
-                Transport::Http { url, route, peer } => {
-                    let name = format!("channel {}", binding.channel);
-                    let (tls, log) = (trust.client(peer, &name, &log)?, log.clone());
-                    let (name, limits) = (peer.server_name.as_deref(), &config.limits);
-                    let way = net::Way::of(route, &proxy_tls, &sockets);
-                    let http = http_leg::Http::new(url, name, &config.mcp, limits, tls, way, log);
-                    Upstream::Http(Box::new(http))
-                }
-                Transport::Stdio { index, serialize } => Upstream::Stdio(Stdio::new(
-                    *index,
-                    *serialize,
-                    &config.mcp,
-                    &config.limits,
-                    events.clone(),
-                    log.clone(),
-                    binding.channel.clone(),
-                )),
-            };
+            let upstream = peers.upstream(binding, &events, &log)?;
             let concurrent = config.mcp.max_concurrent_requests;
             let lane = Lane::new(binding.channel.clone(), upstream, config.control.max_inflight, concurrent);
             Ok(Arc::new(lane))
@@ -264,7 +252,7 @@ impl House {
         let responder = Responder::new(client.clone());
         let carrier = Carrier::new(responder, link.clone(), drain.clone(), log.clone());
         let carrier = Arc::new(carrier.describing(config.audit));
-        let dispatch = Dispatch::new(Arc::clone(&lanes), carrier, link.clone(), log.clone());
+        let dispatch = Dispatch::new(Arc::clone(&lanes), guard, carrier, link.clone(), log.clone());
         announce::announce(config, &log);
         let proxies = Proxies::new(config, &proxy_tls, log.clone());
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));

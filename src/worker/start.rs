@@ -42,6 +42,8 @@ pub enum StartError {
     Digest,
     /// Its content is not a configuration.
     Content(serde_json::Error),
+    /// The call policy; the broker found no fault in it.
+    Policy(String),
     /// The TLS configuration.
     Tls(tls::Error),
     /// The control-plane client.
@@ -68,6 +70,7 @@ impl std::fmt::Display for StartError {
             Self::Content(e) => {
                 write!(f, "the configuration is malformed at line {} column {}", e.line(), e.column())
             }
+            Self::Policy(e) => write!(f, "the call policy cannot be read: {e}"),
             Self::Tls(e) => write!(f, "{e}"),
             Self::Control(e) => write!(f, "{e}"),
             Self::Runtime(e) => write!(f, "no runtime: {e}"),

@@ -141,6 +141,58 @@ async fn a_call_leaves_a_decision_and_an_end_with_one_id_and_nothing_of_what_was
 }
 
 #[tokio::test]
+async fn what_the_policy_refuses_or_would_refuse_is_recorded_with_its_rule_and_so_is_a_reload() {
+    let policy = |mode: &str| {
+        format!(
+            "policy: {{version: 1, mode: {mode}, rules: [{{id: talk, tools: [echo]}}, {{id: no, effect: deny, tools: [big]}}]}}"
+        )
+    };
+    let log = Log::begin();
+    let plan = log.plan("").top(&policy("enforce")).control("poll_timeout: 200ms");
+    let world = plan.start().await;
+    world.call(tool("r-1", "big", r#"{"bytes":1}"#)).await;
+    world.call(tool("r-2", "sleep", "{}")).await;
+    assert_eq!(world.stub.request_count(), 0);
+    let path = world.agent.dir.path().join("tunnelward.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("mode: enforce", "mode: monitor")).unwrap();
+    world.agent.signal("HUP");
+    world.agent.logged(&["reloaded; the old worker finishes"]).await;
+    // Its outstanding poll still brings calls to the old worker.
+    world.agent.logged(&["worker ended"]).await;
+    world.call(tool("r-3", "big", r#"{"bytes":1}"#)).await;
+    std::fs::write(&path, text.replace("version: 1, mode", "version: 2, mode")).unwrap();
+    world.agent.signal("HUP");
+    world.agent.logged(&["reload refused; everything goes on as before"]).await;
+    world.end().await;
+    log.is_good();
+    let records = log.records();
+    let decided: Vec<_> = of(&records, "call_decided")
+        .iter()
+        .map(|r| (r["request_id"].as_str(), r["decision"].as_str(), r["rule"].as_str()))
+        .collect();
+    assert_eq!(
+        decided,
+        [
+            (Some("r-1"), Some("deny"), Some("no")),
+            (Some("r-2"), Some("deny"), Some("policy.default")),
+            (Some("r-3"), Some("permit"), Some("no")),
+        ]
+    );
+    let reloads = of(&records, "reload");
+    let digest = |record: &Value| record["policy"].as_str().unwrap().to_string();
+    assert!(reloads[0]["refused"].is_null() && digest(reloads[0]).len() == 64);
+    assert_ne!(digest(reloads[0]), digest(of(&records, "start")[0]));
+    // A record for each reason, and nothing has changed.
+    let refused: Vec<&str> = reloads[1..].iter().map(|record| record["refused"].as_str().unwrap()).collect();
+    assert!(
+        refused.iter().any(|reason| reason.contains("policy") && reason.contains("version")),
+        "{refused:?}"
+    );
+    assert!(reloads[1..].iter().all(|record| digest(record) == digest(reloads[0])));
+}
+
+#[tokio::test]
 async fn the_commands_show_what_happened_and_obey_no_name_in_it() {
     let log = Log::begin();
     let world = log.plan("").start().await;

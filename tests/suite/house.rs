@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["tls", "ipc"],
     &["confine"],
     &["config", "audit"],
+    &["policy"],
     &["sys", "exit", "log"],
 ];
 
@@ -36,6 +37,13 @@ const PURE: &[&str] = &[
     "audit/chain",
     "audit/event",
     "audit/state",
+    "policy/mod",
+    "policy/json",
+    "policy/decide",
+    "policy/filter",
+    "policy/load",
+    "policy/schema",
+    "policy/state",
 ];
 const IMPURE: &[&str] = &["tokio::net", "std::fs", "std::net", "std::os", "tokio::fs", "rustix", "hyper"];
 

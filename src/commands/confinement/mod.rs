@@ -49,7 +49,7 @@ pub fn run(wanted: &Wanted, host: Host<'_>) -> Exit {
     let plan = match Plan::make(&wanted.flags, host) {
         Ok(plan) => plan,
         Err(problems) => {
-            complain(&super::report(&problems).join("\n"));
+            super::complain_of(&problems);
             return config::exit_for(&problems);
         }
     };

@@ -90,6 +90,7 @@ fn without_secrets(mut worker: types::Worker) -> types::Worker {
     worker.control.extra_headers.clear();
     worker.mcp.extra_headers.clear();
     worker.ca_pem = None;
+    worker.policy = None;
     worker
 }
 

@@ -88,7 +88,8 @@ pub fn entries(s: &mut Sources<'_>, key: &Key, members: &[&str], line: Line) -> 
             }
             match line(item.text.expose().trim()) {
                 Ok(pairs) => {
-                    let node = |text: String| Node { line: 0, value: Value::Text(Secret::new(text)) };
+                    let node =
+                        |text: String| Node { line: 0, plain: false, value: Value::Text(Secret::new(text)) };
                     let members =
                         pairs.into_iter().map(|(n, v)| (n.to_string(), item.place.clone(), node(v)));
                     found.push(Entry {

@@ -16,6 +16,7 @@ mod granted;
 mod headers;
 mod installed;
 mod log;
+mod policy;
 mod program;
 mod proxy;
 mod rest;
@@ -64,6 +65,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let reload_interval = again::interval(s);
     again::secrets(s, confinement.identity);
     let audit = audit::audit(s);
+    let policy = policy::policy(s, &bindings);
     let commands = child::commands(s, drafts, key_variable.as_deref());
     if let Some(control) = control.filter(|_| sources.problems.is_empty()) {
         let worker = Worker {
@@ -78,6 +80,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             log_level: log.level,
             require: confinement.require,
             audit: audit.is_some(),
+            policy,
         };
         return Ok(Config {
             worker,

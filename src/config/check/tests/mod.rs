@@ -13,6 +13,7 @@ mod control;
 mod grants;
 mod identity;
 mod mcp;
+mod policy;
 mod proxy;
 mod rules;
 mod tls;
