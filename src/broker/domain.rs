@@ -31,6 +31,7 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
     all.execute.insert(OWN_PROGRAM.into());
     all.read.insert(PROCESSES.into());
     all.write.insert(NULL.into());
+    all.read.extend(resolver_directories());
     if let Some(audit) = &config.audit {
         all.write.insert(audit.path.clone());
     }
@@ -39,6 +40,15 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
         all.tidy.extend(scratch.top().parent().map(Into::into));
     }
     all
+}
+
+/// Where the files of the resolver are, as spelled and behind links. Whoever configures the network replaces them, and a
+/// rule on a file ends with it: the next worker could not read what is there then. The rules of worker and servers are
+/// on the files alone.
+fn resolver_directories() -> BTreeSet<PathBuf> {
+    let files = RESOLVER_FILES.iter().map(PathBuf::from);
+    let spelled_and_real = files.flat_map(|file| [file.canonicalize().ok(), Some(file)]);
+    spelled_and_real.flatten().filter_map(|file| file.parent().map(Path::to_path_buf)).collect()
 }
 
 /// What a configuration needs of it.

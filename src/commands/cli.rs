@@ -150,7 +150,7 @@ pub fn parse(arguments: &[String]) -> Cli {
 fn run(flags: &[&str]) -> Cli {
     match normalised(&["run"], flags) {
         Ok(flags) => top(&["run"].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>()),
-        Err(usage) => usage,
+        Err(usage) => Cli::Usage(usage),
     }
 }
 
@@ -159,7 +159,7 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     let (own, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| switches.contains(word));
     let rest = match normalised(command, &rest) {
         Ok(rest) => rest,
-        Err(usage) => return usage,
+        Err(usage) => return Cli::Usage(usage),
     };
     let (mut own, mut flags) = ([command, &own].concat(), vec!["run"]);
     let mut rest = rest.iter().map(String::as_str);
@@ -179,10 +179,9 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     }
 }
 
-fn normalised(command: &[&str], words: &[&str]) -> Result<Vec<String>, Cli> {
-    argv::normalise(words).map_err(|error| {
-        Cli::Usage(format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
-    })
+fn normalised(command: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
+    argv::normalise(words)
+        .map_err(|error| format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
 }
 
 fn top(words: &[&str]) -> Cli {

@@ -69,7 +69,12 @@ fn nobody_becomes_root() {
 #[test]
 fn an_ordinary_user_stays_who_it_is() {
     assert_eq!(base().good().confinement.identity, None);
-    for yaml in ["{user: 1000}", "{group: 1000}", "{user: '1000', group: '1000'}"] {
+    let own = ordinary();
+    for yaml in [
+        format!("{{user: {own}}}"),
+        format!("{{group: {own}}}"),
+        format!("{{user: '{own}', group: '{own}'}}"),
+    ] {
         let config = base().yaml(&format!("confinement: {yaml}")).good();
         assert_eq!((config.confinement.identity, config.warnings.len()), (None, 0), "{yaml}");
     }

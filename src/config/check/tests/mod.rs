@@ -73,8 +73,7 @@ impl Try {
             std::fs::write(etc.path().join("passwd"), passwd).unwrap();
             std::fs::write(etc.path().join("group"), group).unwrap();
         }
-        let own = rustix::process::geteuid().as_raw();
-        let id = if self.root.is_some() { 0 } else { own.max(1000) };
+        let id = if self.root.is_some() { 0 } else { ordinary() };
         let mut flags = Flags::default();
         for (name, value) in &self.flags {
             flags.add(name, value.clone());
@@ -99,6 +98,11 @@ impl Try {
         assert_eq!(problems.len(), 1, "{problems:#?}");
         problems.into_iter().next().unwrap()
     }
+}
+
+/// An ordinary user to whom the files of the tests belong, unless root runs them.
+fn ordinary() -> u32 {
+    rustix::process::geteuid().as_raw().max(1000)
 }
 
 #[track_caller]
