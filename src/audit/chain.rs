@@ -5,6 +5,8 @@
 //! that came before it again. Runs in the broker (which writes) and in the commands (which verify). Must never see
 //! more of a record than its bytes.
 
+use std::io::Write as _;
+
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use serde_json::{Map, Value};
@@ -123,11 +125,12 @@ impl Chain {
         let begin = out.len();
         let Head { time, mono_us, boot } = head;
         let (sequence, previous) = (self.sequence, hex(&self.previous));
-        let line = format!(
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            out,
             "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\"{previous}\",{members}"
         );
-        out.extend_from_slice(line.as_bytes());
-        let code = self.key.code(line.as_bytes());
+        let code = self.key.code(out.get(begin..).unwrap_or_default());
         out.extend_from_slice(MAC.as_bytes());
         out.extend_from_slice(hex(&code).as_bytes());
         out.extend_from_slice(b"\"}");
@@ -282,9 +285,12 @@ pub fn hash(bytes: &[u8]) -> Digest {
 /// Lower-case hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-    let digits = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    String::from_utf8(digits.collect()).unwrap_or_default()
+    let mut text = String::with_capacity(2 * bytes.len());
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+    for byte in bytes {
+        text.extend([digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
 }
 
 /// 32 bytes from 64 hex digits.

@@ -44,6 +44,7 @@ mod cases_n;
 mod config;
 mod denied;
 mod docs;
+mod export_fields;
 mod house;
 mod interop;
 mod ipc_hostile;
