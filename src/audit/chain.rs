@@ -59,7 +59,13 @@ impl Key {
 
     /// Becomes the next key. The one before cannot be computed from it.
     pub fn evolve(&mut self) {
-        let mut next = self.code(NEXT);
+        let mac = self.mac();
+        self.follow(&mac);
+    }
+
+    /// The same, with what this key was made into.
+    fn follow(&mut self, mac: &Mac) {
+        let mut next = mac.code(&[NEXT]);
         self.0.copy_from_slice(&next);
         next.zeroize();
     }
@@ -67,26 +73,36 @@ impl Key {
     /// The first key of the digests, when this is the first key of the records.
     #[must_use]
     pub fn of_digests(&self) -> Self {
-        Self(self.code(DIGESTS))
+        Self(self.mac().code(&[DIGESTS]))
     }
 
-    /// The keyed digest of something that must not be guessed from its record.
+    /// Makes it ready for several codes.
     #[must_use]
-    pub fn digest(&self, what: &str, bytes: &[u8]) -> String {
-        let mut input = Zeroizing::new(Vec::with_capacity(what.len() + 1 + bytes.len()));
-        input.extend_from_slice(what.as_bytes());
-        input.push(b':');
-        input.extend_from_slice(bytes);
-        hex(&self.code(&input))
-    }
-
-    fn code(&self, bytes: &[u8]) -> Digest {
-        let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, &self.0), bytes);
-        digest_of(tag.as_ref())
+    pub fn mac(&self) -> Mac {
+        Mac(hmac::Key::new(HMAC_SHA256, &self.0))
     }
 
     fn is_code_of(&self, bytes: &[u8], code: &Digest) -> bool {
-        hmac::verify(&hmac::Key::new(HMAC_SHA256, &self.0), bytes, code).is_ok()
+        hmac::verify(&self.mac().0, bytes, code).is_ok()
+    }
+}
+
+/// A key that is ready for codes, which takes as long as a code does.
+#[derive(Debug)]
+pub struct Mac(hmac::Key);
+
+impl Mac {
+    /// The keyed digest of something that must not be guessed from its record.
+    #[must_use]
+    pub fn digest(&self, what: &str, bytes: &[u8]) -> String {
+        hex(&self.code(&[what.as_bytes(), b":", bytes]))
+    }
+
+    /// Of pieces that follow each other.
+    fn code(&self, pieces: &[&[u8]]) -> Digest {
+        let mut context = hmac::Context::with_key(&self.0);
+        pieces.iter().for_each(|piece| context.update(piece));
+        digest_of(context.sign().as_ref())
     }
 }
 
@@ -130,13 +146,14 @@ impl Chain {
             out,
             "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\"{previous}\",{members}"
         );
-        let code = self.key.code(out.get(begin..).unwrap_or_default());
+        let mac = self.key.mac();
+        let code = mac.code(&[out.get(begin..).unwrap_or_default()]);
         out.extend_from_slice(MAC.as_bytes());
         out.extend_from_slice(hex(&code).as_bytes());
         out.extend_from_slice(b"\"}");
         self.previous = hash(out.get(begin..).unwrap_or_default());
         out.push(b'\n');
-        self.step();
+        self.step(&mac);
     }
 
     /// Takes a line (without its end) as the next record.
@@ -155,13 +172,13 @@ impl Chain {
             return Err(Flaw::Code);
         }
         self.previous = record.hash();
-        self.step();
+        self.step(&self.key.mac());
         Ok(())
     }
 
-    fn step(&mut self) {
+    fn step(&mut self, mac: &Mac) {
         self.sequence = self.sequence.saturating_add(1);
-        self.key.evolve();
+        self.key.follow(mac);
     }
 }
 
@@ -285,12 +302,12 @@ pub fn hash(bytes: &[u8]) -> Digest {
 /// Lower-case hex digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
-    for byte in bytes {
-        text.extend([digit(byte >> 4), digit(byte & 15)]);
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    let mut text = vec![b'0'; 2 * bytes.len()];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// 32 bytes from 64 hex digits.

@@ -31,20 +31,25 @@ impl Object {
     /// A text.
     pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
         self.raw(name, "\"");
-        // All control characters, those too that JSON would let pass (up to U+009F): a terminal may obey them.
-        let special = |c: char| c.is_control() || c == '"' || c == '\\';
-        let mut from = 0;
-        for (at, found) in text.match_indices(special) {
-            self.0.push_str(text.get(from..at).unwrap_or_default());
-            from = at + found.len();
-            for c in found.chars() {
+        if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
+            self.0.push_str(text);
+        } else {
+            text.chars().for_each(|c| self.escaped(c));
+        }
+        self.0.push('"');
+        self
+    }
+
+    fn escaped(&mut self, c: char) {
+        match c {
+            '"' | '\\' => self.0.extend(['\\', c]),
+            // Those too that JSON would let pass, up to U+009F: a terminal may obey them.
+            c if c.is_control() => {
                 // Writing to a String cannot fail.
                 let _ = write!(self.0, "\\u{:04x}", u32::from(c));
             }
+            c => self.0.push(c),
         }
-        self.0.push_str(text.get(from..).unwrap_or_default());
-        self.0.push('"');
-        self
     }
 
     /// A number.
