@@ -7,8 +7,8 @@
 
 use std::io::Write as _;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{self, SHA256};
-use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -22,6 +22,9 @@ const MAC: &str = ",\"mac\":\"";
 const NEXT: &[u8] = b"tunnelward audit: the next key";
 /// What the first key of the digests is made of the first key of the records by.
 const DIGESTS: &[u8] = b"tunnelward audit: the key of the digests";
+
+/// Bytes of a block of SHA-256.
+const BLOCK: usize = 64;
 
 /// SHA-256.
 pub type Digest = [u8; 32];
@@ -59,13 +62,7 @@ impl Key {
 
     /// Becomes the next key. The one before cannot be computed from it.
     pub fn evolve(&mut self) {
-        let mac = self.mac();
-        self.follow(&mac);
-    }
-
-    /// The same, with what this key was made into.
-    fn follow(&mut self, mac: &Mac) {
-        let mut next = mac.code(&[NEXT]);
+        let mut next = self.code(&[NEXT]);
         self.0.copy_from_slice(&next);
         next.zeroize();
     }
@@ -73,36 +70,31 @@ impl Key {
     /// The first key of the digests, when this is the first key of the records.
     #[must_use]
     pub fn of_digests(&self) -> Self {
-        Self(self.mac().code(&[DIGESTS]))
+        Self(self.code(&[DIGESTS]))
     }
 
-    /// Makes it ready for several codes.
-    #[must_use]
-    pub fn mac(&self) -> Mac {
-        Mac(hmac::Key::new(HMAC_SHA256, &self.0))
-    }
-
-    fn is_code_of(&self, bytes: &[u8], code: &Digest) -> bool {
-        hmac::verify(&self.mac().0, bytes, code).is_ok()
-    }
-}
-
-/// A key that is ready for codes, which takes as long as a code does.
-#[derive(Debug)]
-pub struct Mac(hmac::Key);
-
-impl Mac {
     /// The keyed digest of something that must not be guessed from its record.
     #[must_use]
     pub fn digest(&self, what: &str, bytes: &[u8]) -> String {
         hex(&self.code(&[what.as_bytes(), b":", bytes]))
     }
 
-    /// Of pieces that follow each other.
+    /// HMAC-SHA256 (RFC 2104) of pieces that follow each other. Every record takes two codes of a key that is used for
+    /// nothing else, and the contexts of the library's HMAC, made and wiped each time, cost more than the hashing.
     fn code(&self, pieces: &[&[u8]]) -> Digest {
-        let mut context = hmac::Context::with_key(&self.0);
-        pieces.iter().for_each(|piece| context.update(piece));
-        digest_of(context.sign().as_ref())
+        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        let padded = |pad: u8, pieces: &[&[u8]]| {
+            let mut text = Zeroizing::new(Vec::with_capacity(BLOCK + length.max(NOTHING.len())));
+            text.extend(self.0.iter().map(|byte| byte ^ pad));
+            text.resize(BLOCK, pad);
+            pieces.iter().for_each(|piece| text.extend_from_slice(piece));
+            hash(&text)
+        };
+        padded(0x5c, &[&padded(0x36, pieces)])
+    }
+
+    fn is_code_of(&self, bytes: &[u8], code: &Digest) -> bool {
+        verify_slices_are_equal(&self.code(&[bytes]), code).is_ok()
     }
 }
 
@@ -146,14 +138,13 @@ impl Chain {
             out,
             "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\"{previous}\",{members}"
         );
-        let mac = self.key.mac();
-        let code = mac.code(&[out.get(begin..).unwrap_or_default()]);
+        let code = self.key.code(&[out.get(begin..).unwrap_or_default()]);
         out.extend_from_slice(MAC.as_bytes());
         out.extend_from_slice(hex(&code).as_bytes());
         out.extend_from_slice(b"\"}");
         self.previous = hash(out.get(begin..).unwrap_or_default());
         out.push(b'\n');
-        self.step(&mac);
+        self.step();
     }
 
     /// Takes a line (without its end) as the next record.
@@ -172,13 +163,13 @@ impl Chain {
             return Err(Flaw::Code);
         }
         self.previous = record.hash();
-        self.step(&self.key.mac());
+        self.step();
         Ok(())
     }
 
-    fn step(&mut self, mac: &Mac) {
+    fn step(&mut self) {
         self.sequence = self.sequence.saturating_add(1);
-        self.key.follow(mac);
+        self.key.evolve();
     }
 }
 

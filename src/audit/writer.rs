@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, flock};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::chain::{Digest, Head, Mac, hex};
+use super::chain::{Digest, Head, hex};
 use super::directory;
 use super::event::{Event, members};
 use super::open::{OpenError, read_state};
@@ -45,8 +45,6 @@ pub struct Writer {
     state_file: File,
     file: File,
     state: State,
-    /// The key of the digests in the current file.
-    digests: Mac,
     boot: String,
     queue: Vec<Event>,
     /// When the disk should have what the kernel has.
@@ -89,7 +87,6 @@ impl Writer {
             settings,
             state_file,
             file,
-            digests: state.digests.mac(),
             state,
             boot,
             queue: Vec::new(),
@@ -114,7 +111,7 @@ impl Writer {
     /// The keyed digest of something, under the key of the current file.
     #[must_use]
     pub fn digest(&self, what: &str, bytes: &[u8]) -> String {
-        self.digests.digest(what, bytes)
+        self.state.digests.digest(what, bytes)
     }
 
     /// Whether the last commit failed.
@@ -289,7 +286,6 @@ impl Writer {
             // The state that was before is still valid: nothing was appended.
             return self.keep(&self.state).and_then(|()| std::fs::remove_file(&path)).and(Err(e));
         }
-        self.digests = self.state.digests.mac();
         self.retain(now)
     }
 
