@@ -97,9 +97,8 @@ fn table_holds(format: &str, lines: &[Vec<(String, Value)>]) {
 fn object(line: &str) -> Map<String, Value> {
     // A name that is there twice would be seen once only.
     let object: Map<String, Value> = serde_json::from_str(line).unwrap();
-    let printed = Value::Object(object.clone()).to_string();
-    let unescaped = printed.chars().filter(|c| c.is_control()).map(|c| r"\u0000".len() - c.len_utf8());
-    assert_eq!(printed.len() + unescaped.sum::<usize>(), line.len(), "{line}");
+    let quotes = |text: &str| text.matches('"').count();
+    assert_eq!(quotes(&Value::Object(object.clone()).to_string()), quotes(line), "{line}");
     object
 }
 
