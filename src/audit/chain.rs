@@ -84,11 +84,14 @@ impl Key {
     fn code(&self, pieces: &[&[u8]]) -> Digest {
         let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         let padded = |pad: u8, pieces: &[&[u8]]| {
-            let mut text = Zeroizing::new(Vec::with_capacity(BLOCK + length.max(NOTHING.len())));
-            text.extend(self.0.iter().map(|byte| byte ^ pad));
+            let mut text = Vec::with_capacity(BLOCK + length.max(NOTHING.len()));
             text.resize(BLOCK, pad);
+            text.iter_mut().zip(&self.0).for_each(|(byte, key)| *byte ^= key);
             pieces.iter().for_each(|piece| text.extend_from_slice(piece));
-            hash(&text)
+            let hash = hash(&text);
+            // Only the first block is secret.
+            text.iter_mut().take(BLOCK).for_each(Zeroize::zeroize);
+            hash
         };
         padded(0x5c, &[&padded(0x36, pieces)])
     }

@@ -211,8 +211,7 @@ async fn log() -> Log {
 async fn every_line_of_an_export_is_what_its_format_says() {
     let log = log().await;
     let lines = |format: &str| {
-        let output =
-            tunnelward(&["audit", "export", log.path().to_str().unwrap(), "--format", format]);
+        let output = tunnelward(&["audit", "export", log.path().to_str().unwrap(), "--format", format]);
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
@@ -238,7 +237,8 @@ async fn every_line_of_an_export_is_what_its_format_says() {
     table_holds("cef", &read);
 
     // What was escaped is what it was.
-    let of = |line: &[(String, Value)], name: &str| line.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+    let of =
+        |line: &[(String, Value)], name: &str| line.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
     let hostile = read.iter().find(|line| of(line, "cs3") == Some("a=b|c e=f".into())).unwrap();
     assert_eq!(of(hostile, "cs2"), Some("x=1|\\ act=no\n\r?[2J?2J?".into()));
     assert!(read.iter().any(|line| of(line, "header.name") == Some("a|b\\c=d?".into())));
