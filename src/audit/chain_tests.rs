@@ -1,3 +1,5 @@
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+
 use super::*;
 
 const HEAD: Head<'_> = Head { time: "2026-11-26T00:00:00.000Z", mono_us: 7, boot: "b007" };
@@ -91,6 +93,14 @@ fn digests_are_keyed_and_tell_apart_what_they_are_of() {
 }
 
 proptest::proptest! {
+    #[test]
+    fn a_code_is_the_hmac_of_the_library(secret: [u8; 32], a: Vec<u8>, b: Vec<u8>) {
+        let tag = hmac::sign(&hmac::Key::new(HMAC_SHA256, &secret), &[&a[..], &b].concat());
+        let key = Key::new(secret);
+        assert_eq!(key.code(&[&a, &b]), tag.as_ref());
+        assert!(key.is_code_of(&[&a[..], &b].concat(), &key.code(&[&a, &b])));
+    }
+
     #[test]
     fn reading_any_bytes_ends_without_a_panic(bytes in proptest::collection::vec(0_u8.., 0..300)) {
         let _ = Record::read(&bytes);

@@ -7,6 +7,8 @@ use super::object::Object;
 
 /// Longest text in a record, in bytes: a request id of the control plane is no longer.
 const MAX_TEXT: usize = 512;
+/// Bytes that the members of most records fit into.
+const ROOM: usize = 512;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -194,7 +196,7 @@ pub struct Finished {
 /// The members of an event as JSON, without braces. Those that do not apply are left out.
 #[must_use]
 pub fn members(event: &Event) -> String {
-    let mut o = Object::default();
+    let mut o = Object::with_room(ROOM);
     let whole = |n: &i32| n.to_string();
     match event {
         Event::Start(start) => start.put(o.text("event", "start")),
@@ -251,7 +253,7 @@ pub fn members(event: &Event) -> String {
             o.text("event", "stop").number("exit_code", (*exit_code).into());
         }
     }
-    o.members().to_string()
+    o.into_members()
 }
 
 impl Start {

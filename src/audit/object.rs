@@ -3,11 +3,19 @@
 //! Records and exports are made of a few dozen members each; this is a tenth of the code that a derived writer of all of
 //! them comes to.
 
+use std::fmt::Write as _;
+
 /// The members of an object, without its braces.
 #[derive(Clone, Debug, Default)]
 pub struct Object(String);
 
 impl Object {
+    /// Without a member, and with room for as many bytes of them.
+    #[must_use]
+    pub fn with_room(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
     /// A member whose value is JSON already.
     pub fn raw(&mut self, name: &str, json: &str) -> &mut Self {
         if !self.0.is_empty() {
@@ -22,13 +30,33 @@ impl Object {
 
     /// A text.
     pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
-        let json = serde_json::to_string(text).unwrap_or_default();
-        self.raw(name, &json)
+        self.raw(name, "\"");
+        if text.bytes().all(|b| matches!(b, b' '..=b'~') && b != b'"' && b != b'\\') {
+            self.0.push_str(text);
+        } else {
+            text.chars().for_each(|c| self.escaped(c));
+        }
+        self.0.push('"');
+        self
+    }
+
+    fn escaped(&mut self, c: char) {
+        match c {
+            '"' | '\\' => self.0.extend(['\\', c]),
+            // Those too that JSON would let pass, up to U+009F: a terminal may obey them.
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(self.0, "\\u{:04x}", u32::from(c));
+            }
+            c => self.0.push(c),
+        }
     }
 
     /// A number.
     pub fn number(&mut self, name: &str, number: u64) -> &mut Self {
-        self.raw(name, &number.to_string())
+        self.raw(name, "");
+        let _ = write!(self.0, "{number}");
+        self
     }
 
     /// A text, if there is one.
@@ -54,8 +82,8 @@ impl Object {
 
     /// The members.
     #[must_use]
-    pub fn members(&self) -> &str {
-        &self.0
+    pub fn into_members(self) -> String {
+        self.0
     }
 
     /// The whole object.

@@ -12,6 +12,7 @@ use super::chain::{Digest, Key, Members, NOTHING, Record, unhex};
 use super::directory;
 use super::lines::{Line, Lines};
 use super::open::{OpenError, state_of};
+use super::state::{Damaged, State};
 use super::view;
 
 /// Most records that may be missing in one place for the keys to be followed beyond it: each costs a computation, and
@@ -66,6 +67,8 @@ struct Walk<'a> {
     calls: HashMap<String, Members>,
     checkpoints: &'a [(u64, Digest)],
     met: Vec<bool>,
+    /// Where a record is that is not complete, and what there is of it.
+    torn: Option<(String, usize)>,
 }
 
 /// Goes through a directory. `key` is the first key of the log; `checkpoints` are numbers and hashes that were kept
@@ -87,6 +90,7 @@ pub fn verify(directory: &Path, key: Option<Key>, checkpoints: &[(u64, Digest)])
         calls: HashMap::new(),
         checkpoints,
         met,
+        torn: None,
     };
     for file in walk.report.files.clone() {
         walk.file(directory, file)?;
@@ -120,10 +124,7 @@ impl Walk<'_> {
             let place = format!("{}:{number}", directory::name(file));
             match lines.step()? {
                 None => return Ok(()),
-                Some(Line::Torn(bytes)) if is_last => self.report.notes.push(format!(
-                    "{place}: {} bytes of a record that is not complete; it was never counted as written",
-                    bytes.len()
-                )),
+                Some(Line::Torn(bytes)) if is_last => self.torn = Some((place, bytes.len())),
                 Some(Line::Torn(_)) => self.problem(format!("{place}: the line has no end")),
                 Some(Line::Long) => self.problem(format!("{place}: the line is longer than a record can be")),
                 Some(Line::Whole(line)) => match Record::read(line) {
@@ -263,11 +264,21 @@ impl Walk<'_> {
     }
 
     /// Whether the end is the end.
-    fn end(&mut self, state: Result<super::state::State, OpenError>) {
+    fn end(&mut self, state: Result<State, OpenError>) {
+        self.torn(state.as_ref().ok().map(|state| state.chain.sequence));
+        let last = match self.last {
+            Some((last, _)) => format!("the last one that is complete is record {last}"),
+            None => "none is complete".into(),
+        };
         let state = match state {
             Ok(state) => state,
             Err(OpenError::NoState) => {
-                return self.problem("the state is missing, so nobody can say where the records end".into());
+                return self.problem(format!(
+                    "the state is missing, so nobody can say where the records end; {last}"
+                ));
+            }
+            Err(e @ OpenError::State(Damaged::Content)) => {
+                return self.problem(format!("{e}, so nobody can say where the records end; {last}"));
             }
             Err(e) => return self.problem(e.to_string()),
         };
@@ -292,6 +303,18 @@ impl Walk<'_> {
                     .into(),
             );
         }
+    }
+
+    /// What is said of a record that is not complete, when so many are counted.
+    fn torn(&mut self, counted: Option<u64>) {
+        let Some((place, bytes)) = self.torn.take() else { return };
+        let next = self.last.map_or(0, |(last, _)| last.saturating_add(1));
+        let standing = match counted {
+            Some(counted) if counted > next => format!("record {next}, which is not complete"),
+            Some(_) => "a record that is not complete; it was never counted as written".into(),
+            None => "a record that is not complete".into(),
+        };
+        self.report.notes.push(format!("{place}: {bytes} bytes of {standing}"));
     }
 
     /// Whether the records agree with what was kept elsewhere.

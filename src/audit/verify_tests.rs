@@ -143,6 +143,45 @@ fn a_missing_damaged_or_newer_state_is_said() {
     assert!(checked(dir.path()).problems[0].contains("the state is missing"));
 }
 
+/// A power cut that leaves a part of the block of the state, and of the records any part.
+#[test]
+fn with_a_state_cut_at_any_byte_the_records_that_are_complete_are_named() {
+    let (dir, lines) = log(2);
+    let (at, block) = (directory::state(dir.path()), std::fs::read(directory::state(dir.path())).unwrap());
+    let content = block.trim_ascii_end().len();
+    for cut in 0..block.len() {
+        std::fs::write(&at, &block[..cut]).unwrap();
+        let report = checked(dir.path());
+        assert_eq!((report.records, report.authentic, report.span), (4, 4, Some((0, 3))), "byte {cut}");
+        assert_eq!((report.permitted, report.finished, report.open.len()), (2, 2, 0));
+        // What is behind the sum says nothing.
+        if cut >= content {
+            assert_eq!(report.problems, [""; 0], "byte {cut}");
+            continue;
+        }
+        let says = ["damaged", "the last one that is complete is record 3"];
+        let problem = &report.problems[0];
+        assert!(report.problems.len() == 1 && says.iter().all(|s| problem.contains(s)), "{problem}");
+    }
+    let whole = lines.concat();
+    let begin = whole.len() - lines[3].len();
+    for cut in begin + 1..whole.len() {
+        std::fs::write(first_file(dir.path()), &whole[..cut]).unwrap();
+        for (state, problem, note) in [
+            (&block[..100], "the last one that is complete is record 2", "a record that is not complete"),
+            (&block[..], "records 3 to 3 at the end are missing", "record 3, which is not complete"),
+        ] {
+            std::fs::write(&at, state).unwrap();
+            let report = checked(dir.path());
+            assert_eq!((report.records, report.authentic), (3, 3));
+            assert!(report.problems.len() == 1 && report.problems[0].contains(problem), "{report:?}");
+            let bytes = format!("audit-00000001.jsonl:4: {} bytes of {note}", cut - begin);
+            assert_eq!(report.notes, [bytes], "byte {cut}");
+            assert_eq!(report.open, [("c-1".to_string(), "request-1".to_string(), 2)]);
+        }
+    }
+}
+
 #[test]
 fn calls_without_an_end_are_named_with_their_decision() {
     let dir = tempfile::tempdir().unwrap();

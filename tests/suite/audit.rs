@@ -16,17 +16,17 @@ use crate::place::{agent, servers_dir};
 use crate::world::{Plan, World};
 
 /// The directory of a log that is begun, and its key elsewhere.
-struct Log {
+pub struct Log {
     dir: tempfile::TempDir,
 }
 
 /// The agent's program as a command.
-fn tunnelward(args: &[&str]) -> Output {
+pub fn tunnelward(args: &[&str]) -> Output {
     Command::new(agent()).args(args).output().unwrap()
 }
 
 impl Log {
-    fn begin() -> Self {
+    pub fn begin() -> Self {
         let log = Self { dir: servers_dir() };
         let (path, key) = (log.path(), log.key());
         let mut args = vec!["audit", "init", path.to_str().unwrap(), "--export", key.to_str().unwrap()];
@@ -39,16 +39,16 @@ impl Log {
         log
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.dir.path().join("audit")
     }
 
-    fn key(&self) -> PathBuf {
+    pub fn key(&self) -> PathBuf {
         self.dir.path().join("key")
     }
 
     /// With these members more in the section.
-    fn plan(&self, more: &str) -> Plan {
+    pub fn plan(&self, more: &str) -> Plan {
         plan().top(&format!("audit: {{path: {:?}{more}}}", self.path().display().to_string()))
     }
 
@@ -63,7 +63,7 @@ impl Log {
 
     /// Nothing is wrong with it.
     #[track_caller]
-    fn is_good(&self) -> Value {
+    pub fn is_good(&self) -> Value {
         let (code, report) = self.verify(&[]);
         assert_eq!(code, Some(0), "{report:#}");
         assert_eq!(report["records"], report["authentic"]);

@@ -44,6 +44,7 @@ mod cases_n;
 mod config;
 mod denied;
 mod docs;
+mod export_fields;
 mod forward_proxy;
 mod house;
 mod interop;

@@ -90,6 +90,12 @@ impl Call {
         self.decided.text("method").unwrap_or("session termination")
     }
 
+    /// What a name is the name of: `tool` for `tools/call`.
+    fn kind_of_resource(&self) -> &str {
+        let family = self.operation().split('/').next().unwrap_or_default();
+        family.strip_suffix('s').unwrap_or(family)
+    }
+
     /// A number of the end.
     fn at_end(&self, name: &str) -> Option<u64> {
         self.finished.as_ref()?.number(name)
@@ -212,7 +218,7 @@ pub(super) fn ocsf(call: &Call) -> String {
         .object("src_endpoint", &one("svc_name", Some("Secure MCP Tunnel")));
     if let Some(name) = decided.text("name") {
         let resource = object(|o| {
-            o.text("name", name).text("type", call.operation());
+            o.text("name", name).text("type", call.kind_of_resource());
         });
         all.raw("resources", &format!("[{}]", resource.json()));
     }
