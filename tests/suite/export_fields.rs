@@ -181,7 +181,9 @@ fn cef(line: &str) -> Vec<(String, Value)> {
 /// one whose end the agent did not live to see.
 async fn log() -> Log {
     let log = Log::begin();
-    let plan = log.plan("");
+    // What would be refused is forwarded all the same, with the rule in its record.
+    let policy = "policy: {version: 1, mode: monitor, rules: [{id: talk, tools: [echo, silent]}]}";
+    let plan = log.plan("").top(policy);
     let plane = ControlPlane::start(Options::default()).await;
     let stub = Stub::start(StubOptions::default()).await;
     let mut agent = plan.setup(&plane, &stub).start();
@@ -242,6 +244,7 @@ async fn every_line_of_an_export_is_what_its_format_says() {
     let hostile = read.iter().find(|line| of(line, "cs3") == Some("a=b|c e=f".into())).unwrap();
     assert_eq!(of(hostile, "cs2"), Some("x=1|\\ act=no\n\r?[2J?2J?".into()));
     assert!(read.iter().any(|line| of(line, "header.name") == Some("a|b\\c=d?".into())));
+    assert!(read.iter().any(|line| of(line, "cs4") == Some("policy.default".into())));
     let name = |line: &Map<String, Value>| line.get("labels").map(|labels| labels["mcp_name"].clone());
     let names: Vec<_> = ecs.iter().filter_map(name).collect();
     assert!(names.contains(&"x=1|\\ act=no\n\r\u{1b}[2J\u{9b}2J\u{7f}".into()), "{names:?}");

@@ -166,6 +166,7 @@ pub(super) fn ecs(call: &Call) -> String {
     );
     all.object("service", &one("name", decided.text("channel")))
         .object("trace", &one("id", decided.text("trace")));
+    all.object("rule", &one("id", decided.text("rule")));
     all.object("labels", &one("mcp_name", decided.text("name"))).json()
 }
 
@@ -212,6 +213,7 @@ pub(super) fn ocsf(call: &Call) -> String {
         .number("severity_id", severity_id)
         .number("status_id", status_id);
     all.text("status", status).maybe("status_detail", decided.text("decision"));
+    all.maybe("status_code", decided.text("rule"));
     all.count("time", epoch_ms(call.time())).count("duration", call.at_end("ms"));
     all.object("actor", &actor)
         .object("api", &api)
@@ -251,7 +253,8 @@ pub(super) fn cef(call: &Call) -> String {
         put("cn1Label", Some("milliseconds"));
         put("cn1", Some(&ms.to_string()));
     }
-    for (n, label, member) in [(1, "channel", "channel"), (2, "name", "name"), (3, "request", "request_id")] {
+    let custom = [("channel", "channel"), ("name", "name"), ("request", "request_id"), ("rule", "rule")];
+    for (n, (label, member)) in (1..).zip(custom) {
         if let Some(value) = decided.text(member) {
             put(&format!("cs{n}Label"), Some(label));
             put(&format!("cs{n}"), Some(value));

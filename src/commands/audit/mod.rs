@@ -86,7 +86,7 @@ pub struct Show {
     /// calls of this tool, prompt or resource
     #[argh(option, arg_name = "name")]
     tool: Option<String>,
-    /// calls with this decision: permit, duplicate or in_doubt
+    /// calls with this decision: permit, duplicate, in_doubt or deny
     #[argh(option, arg_name = "decision")]
     decision: Option<String>,
     /// this call, by its id or the request id of the control plane
