@@ -1,7 +1,7 @@
 //! The call policy: which calls may reach an MCP server, and what of its answers may leave. Pure.
 //!
 //! Bytes in, verdict out: nothing here reads a file, a clock or the environment; the time is passed in. The broker and
-//! `policy check` use [`load`] to find every fault of a policy, the worker uses [`Policy::decide`] before it forwards
+//! `policy check` use [`load()`] to find every fault of a policy, the worker uses [`Policy::decide`] before it forwards
 //! anything and [`Policy::filter`] before it posts a list. What is not allowed is refused; what cannot be read in one
 //! way only is refused too. Must never let through what it does not understand, nor repeat to a caller anything but
 //! the id of a rule.
