@@ -57,7 +57,7 @@ impl Broker {
         let slot =
             |workers: &[Worker], index| workers.iter().find(|w| w.id == by).and_then(|w| w.slot(index));
         match step {
-            Step::Nothing | Step::Verdict { .. } | Step::Connect { .. } => {}
+            Step::Nothing | Step::Beat(_) | Step::Verdict { .. } | Step::Connect { .. } => {}
             Step::Ready { landlock, filters } => {
                 let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                 self.log.info("confinement", "worker confined", &fields);

@@ -41,6 +41,7 @@ mod hearing;
 mod lives;
 pub mod notify;
 pub mod permit;
+mod pulse;
 pub mod relay;
 mod reload;
 mod resolver;

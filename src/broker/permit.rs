@@ -57,6 +57,8 @@ pub enum Step {
     PollOk,
     /// Polling fails.
     PollFailing(String),
+    /// The worker's loops move, the poll loop this late.
+    Beat(Duration),
     /// A child is wanted.
     Spawn {
         /// Of a configured command.
@@ -112,6 +114,13 @@ impl Held {
     #[must_use]
     pub fn request_id(&self) -> &str {
         &self.ask.request_id
+    }
+
+    /// How long its deadline has passed.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> Duration {
+        let ttl = self.ask.ttl_ms.map(Duration::from_millis);
+        ttl.and_then(|ttl| now.saturating_duration_since(self.since).checked_sub(ttl)).unwrap_or_default()
     }
 
     /// The call with the time that is left to it; `None` when its deadline has passed and nobody wants an answer.
@@ -239,6 +248,7 @@ impl Permit {
             FromWorker::PollOk {} => Ok(Step::PollOk),
             FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
             FromWorker::PollFailing { reason } => Ok(Step::PollFailing(reason)),
+            FromWorker::Beat { late_ms } => Ok(Step::Beat(Duration::from_millis(late_ms))),
             FromWorker::Spawn { index, era, seen } => {
                 self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;
                 Ok(Step::Spawn { index, era, seen })
@@ -315,6 +325,7 @@ fn name(message: &FromWorker) -> &'static str {
         FromWorker::Done { .. } => "done",
         FromWorker::PollOk {} => "poll_ok",
         FromWorker::PollFailing { .. } => "poll_failing",
+        FromWorker::Beat { .. } => "beat",
         FromWorker::Spawn { .. } => "spawn",
         FromWorker::ChildLost { .. } => "child_lost",
         FromWorker::Connect { .. } => "connect",

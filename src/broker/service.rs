@@ -20,6 +20,7 @@ use super::files::Files;
 use super::handing::WorkerId;
 use super::notify::Notify;
 use super::permit::Held;
+use super::pulse::Watch;
 use super::reload::{Incoming, Renewal};
 use super::resolver::Resolver;
 use super::spawn::Images;
@@ -66,6 +67,7 @@ pub struct Broker {
     pub(super) renewal: Renewal,
     pub(super) files: Files,
     pub(super) resolver: Resolver,
+    pub(super) watch: Watch,
     /// A reload was asked for that has to wait.
     pub(super) reload_again: bool,
     pub(super) started: bool,
@@ -106,6 +108,7 @@ impl Broker {
             gone: Vec::new(),
             renewal,
             resolver: Resolver::new(now),
+            watch: Watch::new(now),
             reload_again: false,
             started: false,
             stopping: None,
@@ -189,6 +192,7 @@ impl Broker {
 
     fn due(&mut self, now: Instant) {
         self.notify.tick(now);
+        self.watch(now);
         for worker in &mut self.workers {
             worker.tick(now, &self.log);
         }
@@ -221,6 +225,7 @@ impl Broker {
             self.children.deadline(),
             self.files.deadline(),
             Some(self.resolver.deadline()),
+            Some(self.watch.at()),
         ];
         for worker in &self.workers {
             if let Some((socket, full)) = worker.socket() {

@@ -196,6 +196,10 @@ impl Player {
     }
 
     fn asks(&mut self, call: u64, id: &str) {
+        self.asks_within(call, id, 60_000);
+    }
+
+    fn asks_within(&mut self, call: u64, id: &str, ttl_ms: u64) {
         self.says(FromWorker::Ask(Ask {
             call,
             request_id: id.into(),
@@ -203,7 +207,7 @@ impl Player {
             channel: "main".into(),
             kind: CallKind::Request,
             rpc_id: Some("1".into()),
-            ttl_ms: Some(60_000),
+            ttl_ms: Some(ttl_ms),
         }));
     }
 
@@ -256,6 +260,13 @@ impl Player {
                 let line = lines.map(Result::unwrap).find(|l| l.contains("pong")).unwrap();
                 self.log.info("fake", "echo", &[("line", line.into()), ("generation", generation.into())]);
             }
+            ("late", ToWorker::Go {}) => self.says(FromWorker::Beat { late_ms: 10_001 }),
+            ("overdue", ToWorker::Go {}) => self.asks_within(1, "r1", 0),
+            // It moves, but for that one call.
+            ("overdue", ToWorker::Verdict { .. }) => loop {
+                std::thread::sleep(Duration::from_secs(1));
+                self.says(FromWorker::Beat { late_ms: 0 });
+            },
             ("eras", ToWorker::Child { index, generation: 1, .. }) => {
                 self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
                 self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
@@ -346,6 +357,22 @@ fn a_worker_that_breaks_the_protocol_is_killed_and_replaced() {
         let line = house.log().into_iter().find(|l| l.contains("worker broke the protocol")).unwrap();
         assert!(line.contains(reason), "{part}: {line}");
         assert!(house.log().iter().any(|l| l.contains("worker died") && l.contains("signal=9")));
+    }
+}
+
+#[test]
+fn a_wedged_worker_is_killed_and_replaced() {
+    for (part, reason) in [
+        ("late", "its poll loop does not move"),
+        ("overdue", "a call does not end although its deadline has passed"),
+        ("wedged", "its event loop does not move"),
+    ] {
+        let mut house = House::start(part, vec![shell("exec cat")]);
+        house.until("worker started", 2);
+        let log = house.log();
+        let killed: Vec<_> = log.iter().filter(|l| l.contains("killing the worker")).collect();
+        assert!(killed.len() == 1 && killed[0].contains(reason), "{part}: {log:#?}");
+        assert!(log.iter().any(|l| l.contains("worker died") && l.contains("signal=9")), "{part}: {log:#?}");
     }
 }
 

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::handing::WorkerId;
 use super::permit::{Held, Permit, Step};
+use super::pulse::Pulse;
 use super::relay::{Bounds, Relay};
 use super::sockets::Sockets;
 use super::spawn::{Images, Process};
@@ -63,6 +64,7 @@ pub struct Worker {
     /// closed its end.
     pub(super) mute: bool,
     drained: bool,
+    pub(super) pulse: Pulse,
     /// When it is killed, and what is logged then.
     pub(super) limit: Option<(Instant, &'static str)>,
 }
@@ -111,6 +113,7 @@ impl Worker {
             finish: None,
             mute: false,
             drained: false,
+            pulse: Pulse::new(now),
             limit: Some((now + START_LIMIT, NOT_STARTED)),
         })
     }
@@ -270,6 +273,7 @@ impl Worker {
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
                 self.stage = Stage::Ready;
             }
+            Step::Beat(late) => self.pulse.beat(*late, now),
             Step::Drained { .. } => {
                 self.drained = true;
                 self.leave(now);

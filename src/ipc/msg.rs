@@ -3,6 +3,8 @@
 //! Pure: bytes in, values out. A frame is a JSON array of messages of one direction, at most [`MAX_FRAME`] bytes;
 //! unknown members, unknown messages and trailing bytes are errors. The broker treats an error as a hostile worker.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The largest frame. A SEQPACKET message of more than about 208 KiB cannot be sent at Debian's default buffer
@@ -22,6 +24,10 @@ pub const MAX_RETIRED: usize = 1024;
 /// The most bytes of an unfinished line that are handed on with a child. With [`MAX_RETIRED`] numbers they fit into a
 /// frame, however they are spelled.
 pub const MAX_UNREAD: usize = 8 * 1024;
+
+/// How often a worker says that its loops move: rare enough to cost nothing, often enough that a wedged worker is
+/// replaced well before a service manager loses patience.
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// The MCP era that a stdio child serves (a child serves one only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -144,6 +150,11 @@ pub enum FromWorker {
     PollFailing {
         /// A sentence without secrets.
         reason: String,
+    },
+    /// The worker's loops move; from `Go` on, every [`BEAT_EVERY`].
+    Beat {
+        /// By how many milliseconds the poll loop is past the time at which it said that it would move.
+        late_ms: u64,
     },
     /// A child for the binding is wanted; `index` counts in the configuration's command list.
     Spawn {

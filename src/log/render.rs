@@ -75,7 +75,7 @@ pub(super) fn is_key(key: &str) -> bool {
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(plain)
 }
 
-fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+pub(super) fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
     if n > 0 {
         out.push(' ');
     }

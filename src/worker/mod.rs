@@ -33,6 +33,7 @@ use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
 use proxies::Proxies;
+use pulse::Pulse;
 use start::{Start, StartError};
 
 mod announce;
@@ -46,6 +47,7 @@ pub mod look;
 mod obey;
 mod polling;
 pub mod proxies;
+mod pulse;
 mod start;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
@@ -122,6 +124,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     let facts = sealed.facts();
     link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
 
+    let pulse = Pulse::default();
     let polling = Polling {
         poller: Poller::new(house.client.clone()),
         dispatch: Arc::clone(&house.dispatch),
@@ -129,6 +132,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         drain: house.drain.clone(),
         link: link.clone(),
         timeout: poll_timeout,
+        pulse: pulse.clone(),
         log: log.clone(),
     };
     let (drain, lanes, client) = (house.drain.clone(), Arc::clone(&house.lanes), house.client.clone());
@@ -138,6 +142,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         let _ = go.await;
         tokio::spawn(async move { metadata::fetch(&client).await });
         tokio::spawn(proxies.watch());
+        tokio::spawn(pulse.beat(link.clone()));
         polling.run().await;
         let unfinished = drain.finish().await;
         return_children(&lanes, &link).await;
