@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::net::SendFlags;
 
-use super::render::{MAX_VALUE_BELOW, Record, render, text_pair};
+use super::render::{Record, own_fields, render, text_pair};
 use super::value::{Format, Value};
 
 /// Where the journal listens.
@@ -94,15 +94,12 @@ fn entry(
     field(&mut entry, "MESSAGE", &message(format, record, role, always));
     let own = [("msg", record.msg.as_ref()), ("component", record.component.as_ref())];
     let role = role.map(|role| ("role", role));
-    let always = always.iter().map(|(name, value)| (*name, value.as_str()));
-    let mut taken = Vec::new();
-    for (name, value) in own.into_iter().chain(role).chain(always) {
-        taken.push(name);
+    let attributes = always.iter().map(|(name, value)| (*name, value.as_str()));
+    for (name, value) in own.into_iter().chain(role).chain(attributes) {
         prefixed(&mut entry, name, value);
     }
-    taken.push("role");
-    for (name, value) in record.fields.iter().filter(|(name, _)| !taken.contains(&name.as_ref())) {
-        match value.cut(MAX_VALUE_BELOW) {
+    for (name, value) in own_fields(record, always) {
+        match value {
             Value::Bool(b) => prefixed(&mut entry, name, if b { "true" } else { "false" }),
             Value::Int(n) => prefixed(&mut entry, name, &n.to_string()),
             Value::Str(text) => prefixed(&mut entry, name, &text),
@@ -130,8 +127,7 @@ fn message(
         }
     }
     let role = role.map(|role| ("role", Value::from(role)));
-    let fields = record.fields.iter().map(|(name, value)| (name.as_ref(), value.cut(MAX_VALUE_BELOW)));
-    for (name, value) in role.into_iter().chain(fields) {
+    for (name, value) in role.into_iter().chain(own_fields(record, always)) {
         text_pair(1, name, &value, &mut line);
     }
     line

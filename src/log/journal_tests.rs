@@ -72,7 +72,7 @@ fn a_process_below_cannot_choose_a_field_that_anybody_believes_in() {
     let events = heard(&listener);
     let names = ["PRIORITY", "MESSAGE", "TUNNELWARD_ROLE", "TUNNELWARD_TUNNEL_ID", "TUNNELWARD_MSG", "_PID"];
     let message = events[0]["MESSAGE"].as_str();
-    assert!(message.starts_with("m\\nMESSAGE=x role=worker priority=0 _pid=1"), "{message}");
+    assert_eq!(message, "m\\nMESSAGE=x role=worker priority=0 _pid=1");
     let expected = ["6", message, "worker", "t1", "m\nMESSAGE=x", "(none)"];
     assert_eq!(pairs(&events[0], &names), expected);
     let line = "line from a process below role=\"mcp main\" line=\"<0>all is lost\"";
