@@ -1,4 +1,6 @@
 use super::*;
+use crate::broker::service::tests::House;
+use crate::broker::testing::shell;
 
 fn wedged(pulse: &Pulse, overdue: &[Duration], now: Instant) -> Option<&'static str> {
     pulse.wedged(overdue.iter().copied(), now)
@@ -28,4 +30,20 @@ fn a_call_may_take_as_long_as_it_has_and_a_little_for_its_end() {
     assert_eq!(wedged(&pulse, &[Duration::ZERO, PATIENCE], now), None);
     let why = "a call does not end although its deadline has passed";
     assert_eq!(wedged(&pulse, &[Duration::ZERO, PATIENCE + MS], now), Some(why));
+}
+
+#[test]
+fn a_wedged_worker_is_killed_and_replaced() {
+    for (part, reason) in [
+        ("late", "its poll loop does not move"),
+        ("overdue", "a call does not end although its deadline has passed"),
+        ("wedged", "its event loop does not move"),
+    ] {
+        let mut house = House::start(part, vec![shell("exec cat")]);
+        house.until("worker started", 2);
+        let log = house.log();
+        let killed: Vec<_> = log.iter().filter(|l| l.contains("killing the worker")).collect();
+        assert!(killed.len() == 1 && killed[0].contains(reason), "{part}: {log:#?}");
+        assert!(log.iter().any(|l| l.contains("worker died") && l.contains("signal=9")), "{part}: {log:#?}");
+    }
 }
