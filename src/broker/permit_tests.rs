@@ -251,3 +251,16 @@ fn calls_can_be_inherited_while_others_are_in_progress() {
     assert_eq!(w.says(FromWorker::Done { call: u64::MAX, outcome: Outcome::Answered }), Ok(Step::Nothing));
     assert_eq!(w.permit.inherit(ask(9, "c"), w.now).call, u64::MAX - 2);
 }
+
+#[test]
+fn a_call_is_overdue_from_its_deadline_on_and_never_without_one() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.says(FromWorker::Ask(Ask { ttl_ms: None, ..ask(2, "b") })).unwrap();
+    let overdue = |w: &Worker, ms| {
+        let at = w.now + Duration::from_millis(ms);
+        w.permit.held().map(|call| call.overdue(at).as_millis()).collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(&w, 1000), [0, 0]);
+    assert_eq!(overdue(&w, 1500), [500, 0]);
+}
