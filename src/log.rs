@@ -12,10 +12,14 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub mod journal;
 mod render;
 mod value;
 
 pub use render::rfc3339;
+
+use journal::Journal;
+
 use render::{MAX_FIELDS, MAX_VALUE, Record, is_key, render};
 pub use value::{Format, Level, Value};
 
@@ -29,6 +33,8 @@ enum Sink {
     Relay,
     /// Rendered lines on stderr, with the `<N>` prefix where the journal reads it.
     Stderr { format: Format, prefix: bool },
+    /// Fields for the journal.
+    Journal { format: Format, journal: Journal },
     /// Rendered lines in a file.
     File { format: Format, file: File },
     /// Rendered text lines kept for a test.
@@ -74,6 +80,12 @@ impl Log {
     #[must_use]
     pub fn stderr(level: Level, format: Format, journal: bool) -> Self {
         Self::with(level, Sink::Stderr { format, prefix: journal })
+    }
+
+    /// Fields for the journal, and lines on stderr should it be gone: it reads them as well, or what follows it does.
+    #[must_use]
+    pub fn journal(level: Level, format: Format, journal: Journal) -> Self {
+        Self::with(level, Sink::Journal { format, journal })
     }
 
     /// Lines appended to an open file.
@@ -190,6 +202,11 @@ impl Log {
     }
 
     fn write(&self, record: &Record<'_>, role: Option<&str>) {
+        if let Sink::Journal { format, journal } = &self.0.sink
+            && journal.write(*format, record, role, &self.0.always).is_ok()
+        {
+            return;
+        }
         let mut line = String::with_capacity(256);
         match &self.0.sink {
             Sink::Relay => {
@@ -197,8 +214,8 @@ impl Log {
                     line = json;
                 }
             }
-            Sink::Stderr { format, prefix } => {
-                if *prefix {
+            Sink::Stderr { format, .. } | Sink::Journal { format, .. } => {
+                if !matches!(self.0.sink, Sink::Stderr { prefix: false, .. }) {
                     let _ = write!(line, "<{}>", record.level.priority());
                 }
                 render(*format, record, role, &self.0.always, &mut line);

@@ -65,6 +65,7 @@ pub(super) fn name(message: &FromWorker) -> &'static str {
         FromWorker::Done { .. } => "done",
         FromWorker::PollOk {} => "poll_ok",
         FromWorker::PollFailing { .. } => "poll_failing",
+        FromWorker::Beat { .. } => "beat",
         FromWorker::Spawn { .. } => "spawn",
         FromWorker::ChildLost { .. } => "child_lost",
         FromWorker::Connect { .. } => "connect",

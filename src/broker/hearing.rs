@@ -57,7 +57,7 @@ impl Broker {
         let slot =
             |workers: &[Worker], index| workers.iter().find(|w| w.id == by).and_then(|w| w.slot(index));
         match step {
-            Step::Nothing | Step::Connect { .. } => {}
+            Step::Nothing | Step::Beat(_) | Step::Connect { .. } => {}
             Step::Verdict { call, verdict, ask } => self.decided(by, call, verdict, *ask),
             Step::Denied(denied) => self.denied(*denied),
             Step::Done { held, outcome, answer } => self.ended(&held, outcome, answer, now),

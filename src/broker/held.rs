@@ -42,6 +42,13 @@ impl Held {
         self.inherited
     }
 
+    /// How long its deadline has passed.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> Duration {
+        let ttl = self.ask.ttl_ms.map(Duration::from_millis);
+        ttl.and_then(|ttl| now.saturating_duration_since(self.since).checked_sub(ttl)).unwrap_or_default()
+    }
+
     /// The call with the time that is left to it; `None` when its deadline has passed and nobody wants an answer.
     #[must_use]
     pub fn orphan(&self, now: Instant) -> Option<Ask> {

@@ -44,6 +44,7 @@ mod held;
 mod lives;
 pub mod notify;
 pub mod permit;
+mod pulse;
 mod record;
 pub mod relay;
 mod reload;

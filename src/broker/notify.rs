@@ -22,6 +22,8 @@ pub struct Notify {
     ready: bool,
     reloading: bool,
     extend_at: Instant,
+    /// How often it wants to hear that the service lives (`WATCHDOG_USEC`).
+    watchdog: Option<Duration>,
     status: String,
 }
 
@@ -30,7 +32,22 @@ impl Notify {
     #[must_use]
     pub fn new(env: &BTreeMap<String, String>, now: Instant) -> Self {
         let socket = env.get("NOTIFY_SOCKET").and_then(|name| connect(name).ok());
-        Self { socket, ready: false, reloading: false, extend_at: now, status: String::new() }
+        let watchdog = watchdog(env, std::process::id());
+        Self { socket, ready: false, reloading: false, extend_at: now, watchdog, status: String::new() }
+    }
+
+    /// How often [`Notify::alive`] is to be called at least, if at all.
+    #[must_use]
+    pub fn alive_every(&self) -> Option<Duration> {
+        // sd_watchdog_enabled(3) asks for half; a third lets one come late.
+        self.watchdog.filter(|_| self.socket.is_some()).map(|within| within / 3)
+    }
+
+    /// The service moves.
+    pub fn alive(&self) {
+        if self.watchdog.is_some() {
+            self.send(&[NotifyState::Watchdog]);
+        }
     }
 
     /// Polling works. The first time, the service is ready.
@@ -93,6 +110,16 @@ impl Notify {
             // A manager that does not listen is not waited for.
             let _ = socket.send(text.as_bytes());
         }
+    }
+}
+
+/// What sd_watchdog_enabled(3) says: the variables count for the process that they name only.
+fn watchdog(env: &BTreeMap<String, String>, pid: u32) -> Option<Duration> {
+    let number = |name: &str| env.get(name).map(|text| text.parse::<u64>());
+    match (number("WATCHDOG_USEC")?, number("WATCHDOG_PID")) {
+        (Ok(usec), None) if usec > 0 => Some(Duration::from_micros(usec)),
+        (Ok(usec), Some(Ok(of))) if usec > 0 && of == u64::from(pid) => Some(Duration::from_micros(usec)),
+        _ => None,
     }
 }
 

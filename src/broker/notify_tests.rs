@@ -88,3 +88,28 @@ fn a_reload_is_announced_once_and_its_end_too_by_a_service_that_is_ready() {
     notify.reloaded();
     assert_eq!(heard(&socket), ["READY=1\n"]);
 }
+
+#[test]
+fn the_watchdog_is_fed_when_it_watches_this_process() {
+    let (_dir, socket, env) = manager();
+    let pid = std::process::id();
+    let with = |usec: &str, of: &str| {
+        let mut env = env.clone();
+        env.insert("WATCHDOG_USEC".into(), usec.into());
+        if !of.is_empty() {
+            env.insert("WATCHDOG_PID".into(), of.into());
+        }
+        Notify::new(&env, Instant::now())
+    };
+    for notify in [with("3000000", &pid.to_string()), with("3000000", "")] {
+        assert_eq!(notify.alive_every(), Some(Duration::from_secs(1)));
+        notify.alive();
+        assert_eq!(heard(&socket), ["WATCHDOG=1\n"]);
+    }
+    for notify in [with("3000000", "1"), with("0", ""), with("x", ""), with("1", "x")] {
+        assert_eq!(notify.alive_every(), None);
+        notify.alive();
+        assert_eq!(heard(&socket), [""; 0]);
+    }
+    assert_eq!(watchdog(&BTreeMap::new(), pid), None);
+}

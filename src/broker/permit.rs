@@ -4,7 +4,7 @@
 //! the first message that is not legal here is a [`Breach`], and the broker kills the worker for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use super::breach::Breach;
 use super::breach::name;
@@ -72,6 +72,8 @@ pub enum Step {
     PollOk,
     /// Polling fails.
     PollFailing(String),
+    /// The worker's loops move, the poll loop this late.
+    Beat(Duration),
     /// A child is wanted.
     Spawn {
         /// Of a configured command.
@@ -246,6 +248,7 @@ impl Permit {
             FromWorker::PollOk {} => Ok(Step::PollOk),
             FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
             FromWorker::PollFailing { reason } => Ok(Step::PollFailing(reason)),
+            FromWorker::Beat { late_ms } => Ok(Step::Beat(Duration::from_millis(late_ms))),
             FromWorker::Spawn { index, era, seen } => {
                 self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;
                 Ok(Step::Spawn { index, era, seen })

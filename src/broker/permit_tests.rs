@@ -315,3 +315,16 @@ fn the_digest_of_an_answer_is_one() {
     let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer };
     assert_eq!(w.says(done), Err(Breach::BadAnswer));
 }
+
+#[test]
+fn a_call_is_overdue_from_its_deadline_on_and_never_without_one() {
+    let mut w = Worker::serving();
+    w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
+    w.says(FromWorker::Ask(Ask { ttl_ms: None, ..ask(2, "b") })).unwrap();
+    let overdue = |w: &Worker, ms| {
+        let at = w.now + Duration::from_millis(ms);
+        w.permit.held().map(|call| call.overdue(at).as_millis()).collect::<Vec<_>>()
+    };
+    assert_eq!(overdue(&w, 1000), [0, 0]);
+    assert_eq!(overdue(&w, 1500), [500, 0]);
+}

@@ -21,6 +21,7 @@ use super::files::Files;
 use super::handing::WorkerId;
 use super::notify::Notify;
 use super::permit::Held;
+use super::pulse::Watch;
 use super::reload::{Incoming, Renewal};
 use super::resolver::Resolver;
 use super::spawn::Images;
@@ -68,6 +69,7 @@ pub struct Broker {
     pub(super) files: Files,
     pub(super) resolver: Resolver,
     pub(super) audit: Audit,
+    pub(super) watch: Watch,
     /// A reload was asked for that has to wait.
     pub(super) reload_again: bool,
     pub(super) started: bool,
@@ -109,6 +111,7 @@ impl Broker {
             renewal,
             resolver: Resolver::new(now),
             audit: Audit::default(),
+            watch: Watch::new(now),
             reload_again: false,
             started: false,
             stopping: None,
@@ -194,6 +197,7 @@ impl Broker {
 
     fn due(&mut self, now: Instant) {
         self.notify.tick(now);
+        self.watch(now);
         for worker in &mut self.workers {
             worker.tick(now, &self.log);
         }
@@ -227,6 +231,7 @@ impl Broker {
             self.files.deadline(),
             Some(self.resolver.deadline()),
             self.audit.deadline(Instant::now()),
+            Some(self.watch.at()),
         ];
         for worker in &self.workers {
             if let Some((socket, full)) = worker.socket() {

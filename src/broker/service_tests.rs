@@ -77,7 +77,7 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
     }
 }
 
-struct House {
+pub struct House {
     broker: Broker,
     lines: Arc<Mutex<Vec<String>>>,
     _manager: (tempfile::TempDir, std::os::unix::net::UnixDatagram),
@@ -105,13 +105,13 @@ impl House {
         Self { broker, lines, _manager: (dir, manager) }
     }
 
-    fn start(part: &str, commands: Vec<Command>) -> Self {
+    pub fn start(part: &str, commands: Vec<Command>) -> Self {
         let mut house = Self::new(part, commands);
         house.broker.begin(Instant::now()).unwrap();
         house
     }
 
-    fn log(&self) -> Vec<String> {
+    pub fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
 
@@ -120,7 +120,7 @@ impl House {
     }
 
     /// Turns the loop until a line with the text was logged so many times.
-    fn until(&mut self, text: &str, times: usize) {
+    pub fn until(&mut self, text: &str, times: usize) {
         let end = Instant::now() + SOON;
         while self.count(text) < times {
             assert!(Instant::now() < end, "no {times} lines with {text:?} in {:#?}", self.log());
@@ -200,6 +200,10 @@ impl Player {
     }
 
     fn asks(&mut self, call: u64, id: &str) {
+        self.asks_within(call, id, 60_000);
+    }
+
+    fn asks_within(&mut self, call: u64, id: &str, ttl_ms: u64) {
         self.says(FromWorker::Ask(Ask {
             call,
             request_id: id.into(),
@@ -207,7 +211,7 @@ impl Player {
             channel: "main".into(),
             kind: CallKind::Request,
             rpc_id: Some("1".into()),
-            ttl_ms: Some(60_000),
+            ttl_ms: Some(ttl_ms),
             about: None,
         }));
     }
@@ -261,6 +265,13 @@ impl Player {
                 let line = lines.map(Result::unwrap).find(|l| l.contains("pong")).unwrap();
                 self.log.info("fake", "echo", &[("line", line.into()), ("generation", generation.into())]);
             }
+            ("late", ToWorker::Go {}) => self.says(FromWorker::Beat { late_ms: 10_001 }),
+            ("overdue", ToWorker::Go {}) => self.asks_within(1, "r1", 0),
+            // It moves, but for that one call.
+            ("overdue", ToWorker::Verdict { .. }) => loop {
+                std::thread::sleep(Duration::from_secs(1));
+                self.says(FromWorker::Beat { late_ms: 0 });
+            },
             ("eras", ToWorker::Child { index, generation: 1, .. }) => {
                 self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });
                 self.says(FromWorker::Spawn { index, era: Era::Stateless, seen: 1 });

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::handing::WorkerId;
 use super::permit::{Held, Permit, Step};
+use super::pulse::Pulse;
 use super::relay::{Bounds, Relay};
 use super::sockets::Sockets;
 use super::spawn::{Images, Process};
@@ -64,6 +65,7 @@ pub struct Worker {
     pub(super) mute: bool,
     drained: bool,
     breach: Option<String>,
+    pub(super) pulse: Pulse,
     /// When it is killed, and what is logged then.
     pub(super) limit: Option<(Instant, &'static str)>,
 }
@@ -113,6 +115,7 @@ impl Worker {
             mute: false,
             drained: false,
             breach: None,
+            pulse: Pulse::new(now),
             limit: Some((now + START_LIMIT, NOT_STARTED)),
         })
     }
@@ -281,6 +284,7 @@ impl Worker {
                 self.limit = self.limit.filter(|(_, why)| *why != NOT_STARTED);
                 self.stage = Stage::Ready;
             }
+            Step::Beat(late) => self.pulse.beat(*late, now),
             Step::Drained { .. } => {
                 self.drained = true;
                 self.leave(now);

@@ -1,6 +1,7 @@
 //! `run`, and the hidden roles that it and `policy` start.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::cli::Launch;
 use super::complain;
@@ -10,6 +11,7 @@ use crate::config::types;
 use crate::confine::kernel::Kernel;
 use crate::exit::Exit;
 use crate::log::Log;
+use crate::log::journal::{self, Journal};
 use crate::{broker, launch, sys, worker};
 
 /// Becomes the broker.
@@ -48,15 +50,20 @@ pub fn launch(launch: Launch) -> Exit {
 
 fn open_log(wanted: &types::Log, env: &BTreeMap<String, String>) -> Result<Log, String> {
     let Some(path) = &wanted.file else {
-        let journal = is_journal(env, sys::files::stderr_stream().ok().as_deref());
-        return Ok(Log::stderr(wanted.level, wanted.format, journal));
+        let is_journal = is_journal(env, sys::files::stderr_stream().ok().as_deref());
+        // A journal that can only be reached by stderr is served with lines.
+        let journal = is_journal.then(|| Journal::connect(Path::new(journal::SOCKET)).ok()).flatten();
+        return Ok(match journal {
+            Some(journal) => Log::journal(wanted.level, wanted.format, journal),
+            None => Log::stderr(wanted.level, wanted.format, is_journal),
+        });
     };
     let file = sys::files::append_private(path)
         .map_err(|e| format!("log.file: {} cannot be opened for appending: {e}", path.display()))?;
     Ok(Log::file(wanted.level, wanted.format, file))
 }
 
-/// Whether the journal reads `stderr` (device and inode), and with it the prefix of a line. systemd.exec(5): the
+/// Whether the journal reads `stderr` (device and inode), and so takes events. systemd.exec(5): the
 /// variable is inherited by everything below a service, so only what it says about the stream counts, not that it is
 /// there.
 fn is_journal(env: &BTreeMap<String, String>, stderr: Option<&str>) -> bool {

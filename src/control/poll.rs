@@ -75,6 +75,12 @@ impl Poller {
         Self { client, backoff: Backoff::default(), cuts: Cuts::default(), told: false }
     }
 
+    /// How long a poll that asks for `timeout` takes at most.
+    #[must_use]
+    pub fn deadline_of(&self, timeout: Duration) -> Duration {
+        self.client.deadline_of(timeout)
+    }
+
     /// Polls once. Failures in a row make the waits longer; a success ends the row.
     pub async fn next(&mut self, limit: usize, timeout: Duration, channels: Option<&[Channel]>) -> Turn {
         let began = Instant::now();

@@ -3,6 +3,8 @@
 //! Pure: bytes in, values out. A frame is a JSON array of messages of one direction, at most [`MAX_FRAME`] bytes;
 //! unknown members, unknown messages and trailing bytes are errors. The broker treats an error as a hostile worker.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use super::parts::{
@@ -15,6 +17,9 @@ pub use super::parts::{
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The most messages in one frame.
 pub const MAX_MESSAGES: usize = 256;
+/// How often a worker says that its loops move: rare enough to cost nothing, often enough that a wedged worker is
+/// replaced well before a service manager loses patience.
+pub const BEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// Worker to broker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +53,11 @@ pub enum FromWorker {
     PollFailing {
         /// A sentence without secrets.
         reason: String,
+    },
+    /// The worker's loops move; from `Go` on, every [`BEAT_EVERY`].
+    Beat {
+        /// By how many milliseconds the poll loop is past the time at which it said that it would move.
+        late_ms: u64,
     },
     /// A child for the binding is wanted; `index` counts in the configuration's command list.
     Spawn {

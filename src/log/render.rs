@@ -51,10 +51,7 @@ pub(super) fn render(
     let role = role.map(|r| ("role", r));
     let attributes = always.iter().map(|(k, v)| (*k, v.as_str()));
     let texts = head.into_iter().chain(role).chain(attributes).map(|(k, v)| (k, Value::from(v)));
-    // A field must not shadow what every line carries.
-    let taken = |key: &str| key == "role" || HEAD.contains(&key) || always.iter().any(|(k, _)| *k == key);
-    let fields =
-        record.fields.iter().filter(|(k, _)| !taken(k)).map(|(k, v)| (k.as_ref(), v.cut(MAX_VALUE_BELOW)));
+    let fields = own_fields(record, always);
     if format == Format::Json {
         out.push('{');
     }
@@ -69,13 +66,26 @@ pub(super) fn render(
     }
 }
 
+/// The fields of a record that do not shadow what every line carries.
+pub(super) fn own_fields<'a>(
+    record: &'a Record<'_>,
+    always: &'a [(&'static str, String)],
+) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+    let taken = |key: &str| key == "role" || HEAD.contains(&key) || always.iter().any(|(k, _)| *k == key);
+    record
+        .fields
+        .iter()
+        .filter(move |(key, _)| !taken(key))
+        .map(|(key, value)| (key.as_ref(), value.cut(MAX_VALUE_BELOW)))
+}
+
 /// Names of fields are written as they are, so they must not be able to end a line or to look like a value.
 pub(super) fn is_key(key: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(plain)
 }
 
-fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
+pub(super) fn text_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
     if n > 0 {
         out.push(' ');
     }

@@ -55,3 +55,10 @@ impl Uplink {
         Ok(())
     }
 }
+
+/// A link and what is said over it.
+#[cfg(test)]
+pub fn overheard() -> (Link, mpsc::UnboundedReceiver<FromWorker>) {
+    let (send, queue) = mpsc::unbounded_channel();
+    (Link(send), queue)
+}

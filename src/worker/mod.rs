@@ -33,6 +33,7 @@ use lane::{Lane, Lanes};
 use link::{Link, Uplink};
 use polling::Polling;
 use proxies::Proxies;
+use pulse::Pulse;
 use start::{Start, StartError};
 use upstreams::Peers;
 
@@ -49,6 +50,7 @@ pub mod look;
 mod obey;
 mod polling;
 pub mod proxies;
+mod pulse;
 mod start;
 pub mod survey;
 mod upstreams;
@@ -127,6 +129,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     let facts = sealed.facts();
     link.tell(FromWorker::Ready { landlock: facts.landlock, filters: facts.filters });
 
+    let pulse = Pulse::default();
     let polling = Polling {
         poller: Poller::new(house.client.clone()),
         dispatch: Arc::clone(&house.dispatch),
@@ -134,6 +137,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         drain: house.drain.clone(),
         link: link.clone(),
         timeout: poll_timeout,
+        pulse: pulse.clone(),
         log: log.clone(),
     };
     let (drain, lanes, client) = (house.drain.clone(), Arc::clone(&house.lanes), house.client.clone());
@@ -143,6 +147,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         let _ = go.await;
         tokio::spawn(async move { metadata::fetch(&client).await });
         tokio::spawn(proxies.watch());
+        tokio::spawn(pulse.beat(link.clone()));
         polling.run().await;
         let unfinished = drain.finish().await;
         return_children(&lanes, &link).await;

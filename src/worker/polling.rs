@@ -9,6 +9,7 @@ use super::dispatch::Dispatch;
 use super::drain::Drain;
 use super::lane::Lanes;
 use super::link::Link;
+use super::pulse::Pulse;
 use crate::control::poll::{Poller, Turn};
 use crate::ipc::msg::FromWorker;
 use crate::log::Log;
@@ -33,6 +34,8 @@ pub struct Polling {
     pub link: Link,
     /// The configured poll timeout.
     pub timeout: Duration,
+    /// Told when this loop will move next.
+    pub pulse: Pulse,
     /// Told when it begins and ends.
     pub log: Log,
 }
@@ -42,6 +45,7 @@ impl Polling {
     pub async fn run(mut self) {
         self.log.info("controlplane", "poller started", &[]);
         self.poll().await;
+        self.pulse.rest();
         self.log.info("controlplane", "poller stopped", &[]);
     }
 
@@ -50,6 +54,8 @@ impl Polling {
         let mut healthy = false;
         while !self.drain.ordered() {
             let Some(room) = self.lanes.room() else {
+                // Servers may be as slow as the deadlines of their calls allow.
+                self.pulse.rest();
                 tokio::select! {
                     () = self.lanes.freed() => {}
                     () = self.drain.begun() => {}
@@ -61,6 +67,7 @@ impl Polling {
                 (false, true) => self.timeout.min(PARTIAL_TIMEOUT),
                 (false, false) => self.timeout,
             };
+            self.pulse.moves_within(self.poller.deadline_of(timeout));
             let turn = tokio::select! {
                 // What has come is not thrown away.
                 biased;
@@ -83,6 +90,7 @@ impl Polling {
                     if let Some(rescued) = trouble.rescued {
                         self.dispatch.accept(rescued);
                     }
+                    self.pulse.moves_within(trouble.wait);
                     tokio::select! {
                         () = sleep(trouble.wait) => {}
                         () = self.drain.begun() => {}

@@ -18,18 +18,24 @@ use crate::log::Level;
 /// Names in one line, and lines about paths and ports of one command: what a reader still takes in.
 const MOST: usize = 20;
 /// Variables of shells and of the service manager, which are about the process that they were made for.
-const OF_THE_AGENT: [&str; 13] = [
+const OF_THE_AGENT: [&str; 19] = [
     "_",
+    "CACHE_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
     "CREDENTIALS_DIRECTORY",
     "INVOCATION_ID",
     "JOURNAL_STREAM",
     "LISTEN_FDNAMES",
     "LISTEN_FDS",
     "LISTEN_PID",
+    "LOGS_DIRECTORY",
     "NOTIFY_SOCKET",
     "OLDPWD",
     "PWD",
+    "RUNTIME_DIRECTORY",
     "SHLVL",
+    "STATE_DIRECTORY",
+    "SYSTEMD_EXEC_PID",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
 ];
