@@ -9,8 +9,7 @@ use super::*;
 use crate::broker::testing::{images, renewal, shell};
 use crate::config::confinement::{Confinement, DEFAULT_ABI, OnViolation};
 use crate::config::types::{
-    Binding, Command, Control, HttpUrl, Limits, Log as LogConfig, Mcp, Restart, Secret, Stop, Transport,
-    Worker as WorkerConfig,
+    Binding, Command, Log as LogConfig, Restart, Stop, Transport, Worker as WorkerConfig,
 };
 use crate::ipc::channel::{Channel as Socket, Received};
 use crate::ipc::msg::{Ask, CallKind, Era, FromWorker, ToWorker};
@@ -27,38 +26,9 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
         stateless: false,
         transport: Transport::Stdio { index, serialize: false },
     });
-    let worker = WorkerConfig {
-        control: Control {
-            origin: HttpUrl::try_from("http://127.0.0.1:9".to_string()).unwrap(),
-            route: crate::config::route::Route::direct(),
-            path_prefix: String::new(),
-            tunnel_id: part.into(),
-            organization: None,
-            api_key: Secret::new("key".into()).into(),
-            extra_headers: vec![],
-            poll_timeout: Duration::from_secs(25),
-            poll_guardrail: Duration::from_secs(5),
-            max_inflight: 10,
-            poll_channels: None,
-            peer: Default::default(),
-        },
-        bindings: bindings.collect(),
-        mcp: Mcp {
-            extra_headers: vec![],
-            connection_max_ttl: Duration::from_secs(600),
-            max_concurrent_requests: 10,
-            stdio_send_initialized: false,
-        },
-        limits: Limits::default(),
-        ca_pem: None,
-        tls: Default::default(),
-        proxy_peer: Default::default(),
-        proxy_check_interval: Duration::from_secs(60),
-        log_level: Level::Debug,
-        require: DEFAULT_ABI,
-        audit: false,
-        policy: None,
-    };
+    let mut worker = crate::control::testing::worker("http://127.0.0.1:9");
+    worker.control.tunnel_id = part.into();
+    (worker.bindings, worker.require) = (bindings.collect(), DEFAULT_ABI);
     Config {
         worker,
         commands,
@@ -176,7 +146,7 @@ impl Player {
         let json = memfd::read_sealed(fds.remove(0), *size).unwrap();
         assert_eq!(crate::ipc::digest::sha256_hex(&json), *sha256);
         let config: WorkerConfig = serde_json::from_slice(&json).unwrap();
-        assert_eq!(config.control.api_key.expose(), "key");
+        assert_eq!(config.control.api_key.expose(), "sk-secret");
         assert_eq!(std::env::vars_os().count(), 0, "the environment is empty");
         player.part = config.control.tunnel_id;
         player
