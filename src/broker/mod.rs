@@ -37,6 +37,7 @@ pub mod child;
 pub mod children;
 pub mod domain;
 pub mod errand;
+mod expiry;
 mod files;
 mod handing;
 mod hearing;

@@ -9,6 +9,7 @@ use std::io;
 use std::time::Instant;
 
 use super::domain::Domain;
+use super::expiry::Expiry;
 use super::files::Files;
 use super::handing::WorkerId;
 use super::report;
@@ -59,6 +60,9 @@ impl Broker {
             self.reload("an earlier request", now);
         } else if let Some(path) = self.files.changed(now) {
             self.reload(&path.display().to_string(), now);
+        }
+        for warning in self.expiry.news(&self.config.worker, now) {
+            self.log.warn("config", "a certificate of the agent's own", &[("warning", warning.into())]);
         }
         if self.resolver.replaced(now) {
             self.log.info("broker", "the files of the resolver were replaced; so is the worker", &[]);
@@ -187,6 +191,7 @@ impl Broker {
         self.restart_at = None;
         if let Some(anew) = anew {
             (self.config, self.files) = *anew;
+            self.expiry = Expiry::new(&self.config.worker, now);
             self.worker_budget.set(&self.config.restart);
             report(&self.config, &self.log);
         }

@@ -17,6 +17,7 @@ use super::audit::Audit;
 use super::budget::Budget;
 use super::child::{Id, Part};
 use super::children::{Children, Gone};
+use super::expiry::Expiry;
 use super::files::Files;
 use super::handing::WorkerId;
 use super::notify::Notify;
@@ -68,6 +69,7 @@ pub struct Broker {
     pub(super) renewal: Renewal,
     pub(super) files: Files,
     pub(super) resolver: Resolver,
+    pub(super) expiry: Expiry,
     pub(super) audit: Audit,
     pub(super) watch: Watch,
     /// A reload was asked for that has to wait.
@@ -93,6 +95,7 @@ impl Broker {
             worker_budget: Budget::new(&config.restart),
             children,
             files: Files::of(&config, now),
+            expiry: Expiry::new(&config.worker, now),
             config,
             instance_id,
             images,
@@ -230,6 +233,7 @@ impl Broker {
             self.children.deadline(),
             self.files.deadline(),
             Some(self.resolver.deadline()),
+            Some(self.expiry.deadline()),
             self.audit.deadline(Instant::now()),
             Some(self.watch.at()),
         ];

@@ -43,8 +43,8 @@ pub struct Conn {
     pub key_exchange: Option<String>,
     /// The name in the client's hello.
     pub server_name: Option<String>,
-    /// Whether the client presented a certificate (which was then checked).
-    pub client_cert: bool,
+    /// The certificate that the client presented, DER, when it did (it was then checked).
+    pub client_cert: Option<Vec<u8>>,
     /// Cuts this connection.
     pub line: Line,
 }
@@ -196,7 +196,7 @@ where
         tls: None,
         key_exchange: None,
         server_name: None,
-        client_cert: false,
+        client_cert: None,
         line,
     };
     let Some(config) = &listen.tls else {
@@ -211,7 +211,7 @@ where
     conn.tls = session.protocol_version().map(|v| format!("{v:?}"));
     conn.key_exchange = session.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name()));
     conn.server_name = session.server_name().map(str::to_owned);
-    conn.client_cert = session.peer_certificates().is_some();
+    conn.client_cert = session.peer_certificates().and_then(|chain| Some(chain.first()?.to_vec()));
     speak(stream, listen.http2, conn, shared, service).await;
 }
 

@@ -104,6 +104,11 @@ impl Plan {
         if plane.url().starts_with("https") {
             setup.file("ca.pem", &plane.ca_pem());
         }
+        if self.options.require_client_cert {
+            let identity = plane.ca.client("the agent");
+            setup.file("client.pem", &identity.cert_pem);
+            setup.file("client.key", &identity.key_pem);
+        }
         setup.file("key", &plane.api_key);
         let yaml = self.text(plane, stub, setup.dir.path());
         setup.yaml(yaml)
@@ -120,9 +125,15 @@ impl Plan {
         } else {
             String::new()
         };
+        let identity = if self.options.require_client_cert {
+            let (certificate, key) = (dir.join("client.pem"), dir.join("client.key"));
+            format!("  client_cert: {certificate:?}\n  client_key: {key:?}\n")
+        } else {
+            String::new()
+        };
         format!(
             "config_version: 1\n{ca}{top}control_plane:\n  base_url: {url:?}\n  tunnel_id: {id}\n  api_key: \
-             \"file:{key}\"\n{control}log: {{level: debug, format: struct-text}}\nmcp:\n{bindings}{mcp}",
+             \"file:{key}\"\n{identity}{control}log: {{level: debug, format: struct-text}}\nmcp:\n{bindings}{mcp}",
             top = self.top,
             url = plane.url(),
             id = plane.tunnel_id,
