@@ -15,7 +15,7 @@ fn run(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// A profile with three real servers over stdio, beside a directory that one of them serves.
+/// A profile with four real servers over stdio, beside a directory that one of them serves.
 fn profile(dir: &Path) -> PathBuf {
     let packages =
         std::env::var("TUNNELWARD_INTEROP").expect("run `scripts/test --prepare` and set TUNNELWARD_INTEROP");
@@ -25,12 +25,17 @@ fn profile(dir: &Path) -> PathBuf {
     std::fs::create_dir(dir.join("sdk")).unwrap();
     std::fs::copy(crate::place::repository().join("tests/interop/sdk_server.py"), &sdk).unwrap();
     std::fs::write(&key, "sk-test").unwrap();
+    let repository = dir.join("repository");
+    let made = Command::new("git").args(["init", "--quiet"]).arg(&repository).status().unwrap();
+    assert!(made.success(), "git is needed");
+    let repository = repository.display();
     let (shared, sdk, key) = (shared.display(), sdk.display(), key.display());
     let yaml = format!(
         "config_version: 1\ncontrol_plane: {{base_url: 'http://127.0.0.1:9', tunnel_id: tunnel_{}, api_key: 'file:{key}'}}\n\
          confinement: {{user: '{}'}}\nmcp:\n  commands:\n  \
          - {{channel: main, command: '{node}/server-everything/dist/index.js stdio'}}\n  \
          - {{channel: files, command: '{node}/server-filesystem/dist/index.js {shared}', confinement: {{read: ['{shared}']}}}}\n  \
+         - {{channel: git, command: '{packages}/python/bin/python -m mcp_server_git --repository {repository}', confinement: {{read: ['{repository}']}}}}\n  \
          - {{channel: sdk, command: '{packages}/python/bin/python {sdk} stdio'}}\n",
         "0".repeat(32),
         crate::agent::SOMEBODY,
@@ -68,6 +73,10 @@ fn what_suggest_writes_for_real_servers_allows_exactly_the_tools_that_it_says() 
     let (allowed, candidates) = (tools(&text, "    "), tools(&text, "  #   "));
     for (channel, tool) in [("main", "echo"), ("files", "read_text_file"), ("files", "list_directory")] {
         assert!(allowed.contains(&(channel, tool)), "{channel} {tool}\n{text}");
+    }
+    let all: Vec<_> = allowed.iter().chain(&candidates).collect();
+    for tool in ["git_status", "git_commit", "git_log"] {
+        assert!(all.contains(&&("git", tool)), "{tool}\n{text}");
     }
     for (channel, tool) in [("files", "write_file"), ("sdk", "echo")] {
         assert!(candidates.contains(&(channel, tool)), "{channel} {tool}\n{text}");
