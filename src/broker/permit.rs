@@ -300,7 +300,7 @@ impl Permit {
         Ok(Step::Denied(Box::new(denied)))
     }
 
-    fn ask(&mut self, ask: Ask, window: &mut Window, now: Instant) -> Result<Step, Breach> {
+    fn ask(&mut self, mut ask: Ask, window: &mut Window, now: Instant) -> Result<Step, Breach> {
         if self.last_call.is_some_and(|last| ask.call <= last) || self.held.contains_key(&ask.call) {
             return Err(Breach::CallReused(ask.call));
         }
@@ -328,7 +328,10 @@ impl Permit {
         self.last_call = Some(call);
         let verdict = window.judge(&ask.request_id, now);
         if verdict == Verdict::Permit {
+            // What it is about is for the record alone.
+            let about = ask.about.take();
             self.held.insert(call, Held { ask: ask.clone(), since: now, record: None, inherited: false });
+            ask.about = about;
         }
         Ok(Step::Verdict { call, verdict, ask: Box::new(ask) })
     }
