@@ -70,7 +70,7 @@ impl Log {
         report
     }
 
-    fn records(&self) -> Vec<Value> {
+    pub fn records(&self) -> Vec<Value> {
         records(&self.path())
     }
 }

@@ -6,37 +6,53 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use crate::agent::{Agent, SOON, Setup, alive, eventually};
+use crate::audit::Log;
 use crate::lab::attacker;
 use crate::place::{repository, servers_dir};
 
 const TUNNEL: &str = "tunnel_0123456789abcdef0123456789abcdef";
 
-/// An agent whose worker makes this attack. The control plane is a port where nobody answers.
-fn attacked_by(attack: &str) -> Agent {
+/// An agent whose worker makes this attack, and its audit log. The control plane is a port where nobody answers.
+fn attacked_by(attack: &str) -> (Agent, Log) {
+    let audit = Log::begin();
     let setup = Setup::new("").program(attacker());
     let key = setup.file("key", "sk-secret");
     let log = setup.dir.path().join("agent.log");
     let attack = attack.replace("KEY", &key.display().to_string()).replace("LOG", &log.display().to_string());
+    let attack = attack.replace("AUDIT", &audit.path().join("state").display().to_string());
     let yaml = format!(
         "control_plane: {{base_url: \"http://127.0.0.1:9\", tunnel_id: {TUNNEL}, api_key: \"file:{}\", \
          organization_id: '{attack}'}}\nlog: {{format: struct-text, file: {log:?}}}\n\
-         mcp: {{commands: [{{command: /bin/cat}}]}}\n",
-        key.display()
+         mcp: {{commands: [{{command: /bin/cat}}]}}\naudit: {{path: {:?}}}\n",
+        key.display(),
+        audit.path().display().to_string(),
     );
-    setup.yaml(yaml).log_file(log).start()
+    (setup.yaml(yaml).log_file(log).start(), audit)
+}
+
+/// What the broker saw is in the audit log.
+#[track_caller]
+fn is_recorded(audit: &Log, words: &str) {
+    audit.is_good();
+    let records = audit.records();
+    let told = |record: &serde_json::Value| {
+        record["event"] == "violation" && record["what"].as_str().is_some_and(|what| what.contains(words))
+    };
+    assert!(records.iter().any(told), "{records:#?}");
 }
 
 async fn killed_by_its_filter(attack: &str) {
-    let mut agent = attacked_by(attack);
+    let (mut agent, audit) = attacked_by(attack);
     agent.logged(&["worker died", "signal=31"]).await;
     let status = agent.ended(SOON).await.unwrap();
     assert_eq!(status.code(), Some(100), "{attack}");
     agent.logged(&["component=confinement", "killed by its own filter"]).await;
     assert!(!agent.log().iter().any(|l| l.contains("it worked")), "{attack}");
+    is_recorded(&audit, "killed by its own filter");
 }
 
 async fn refused(attack: &str, text: &str) {
-    let agent = attacked_by(attack);
+    let (agent, _audit) = attacked_by(attack);
     let line = agent.logged(&["attack:", "refused"]).await;
     assert!(line.contains(text), "{attack}: {line}");
     assert!(alive(agent.pid()));
@@ -45,8 +61,15 @@ async fn refused(attack: &str, text: &str) {
 
 #[tokio::test]
 async fn a_subverted_worker_reads_no_file_and_no_process() {
-    for file in ["KEY", "LOG", "/etc/passwd", "/proc/BROKER/mem", "/proc/BROKER/environ", "/proc/self/status"]
-    {
+    for file in [
+        "KEY",
+        "LOG",
+        "AUDIT",
+        "/etc/passwd",
+        "/proc/BROKER/mem",
+        "/proc/BROKER/environ",
+        "/proc/self/status",
+    ] {
         refused(&format!("read {file}"), "Permission denied").await;
     }
 }
@@ -84,12 +107,13 @@ async fn a_subverted_worker_that_says_what_is_not_legal_is_killed_and_replaced()
         "send-descriptor",
     ];
     for frame in frames {
-        let agent = attacked_by(frame);
+        let (agent, audit) = attacked_by(frame);
         agent.logged(&["worker broke the protocol"]).await;
         agent.logged(&["worker died", "signal=9"]).await;
         agent.logged(&["the worker will be replaced"]).await;
         assert!(alive(agent.pid()), "{frame}");
         agent.stop().await;
+        is_recorded(&audit, "");
     }
 }
 
@@ -102,7 +126,7 @@ async fn a_worker_that_cannot_go_on_ends_by_its_own_signal_and_not_by_its_filter
         ("end-overflow", "signal=11", ""),
     ];
     for (end, signal, words) in ends {
-        let agent = attacked_by(end);
+        let (agent, _audit) = attacked_by(end);
         agent.logged(&["worker died", signal]).await;
         agent.logged(&["the worker will be replaced"]).await;
         agent.logged(&["role=worker", words]).await;
