@@ -144,7 +144,7 @@ fn remove(scratch: Option<&Scratch>, log: &Log) {
 /// The audit log of the configuration, if there is one.
 fn open_audit(config: &Config, instance: &str, log: &Log) -> Result<Option<(Audit, Found)>, Exit> {
     let Some(wanted) = &config.audit else {
-        log.warn("audit", "calls are not recorded: the configuration has no audit section", &[]);
+        log.info("audit", "calls are not recorded: the configuration has no audit section", &[]);
         return Ok(None);
     };
     Audit::open(wanted, instance, Instant::now()).map(Some).map_err(|e| {
