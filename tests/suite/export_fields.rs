@@ -9,6 +9,7 @@ use crate::agent::{SOON, eventually};
 use crate::audit::{Log, tunnelward};
 use crate::calls::{received, tool};
 use crate::lab::{Command, ControlPlane, Options, Stub, StubOptions};
+use crate::place::repository;
 
 /// A row of the table.
 struct Field {
@@ -77,20 +78,23 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
     }
 }
 
-/// Every leaf of every line is in the table and fits, what is required is there, and every row is met in some line.
-fn table_holds(format: &str, lines: &[Vec<(String, Value)>]) {
-    let (fields, mut met) = (fields(format), BTreeSet::new());
-    for line in lines {
-        for (name, value) in line {
-            let field = fields.get(name.as_str());
-            check(name, field.unwrap_or_else(|| panic!("{format} has no {name} in the table")), value);
-            met.insert(name.clone());
-        }
-        for (name, _) in fields.iter().filter(|(_, field)| field.is_required) {
-            assert!(line.iter().any(|(n, _)| n == name), "{format}: {name} is missing in {line:?}");
-        }
+/// Every leaf of a line is in the table and fits, and what is required is there.
+fn line_holds(format: &str, line: &[(String, Value)]) {
+    let fields = fields(format);
+    for (name, value) in line {
+        let field = fields.get(name.as_str());
+        check(name, field.unwrap_or_else(|| panic!("{format} has no {name} in the table")), value);
     }
-    let unused: Vec<_> = fields.keys().filter(|name| !met.contains(**name)).collect();
+    for (name, _) in fields.iter().filter(|(_, field)| field.is_required) {
+        assert!(line.iter().any(|(n, _)| n == name), "{format}: {name} is missing in {line:?}");
+    }
+}
+
+/// The same of all lines, and every row is met in some line: the table has no more than what is written.
+fn table_holds(format: &str, lines: &[Vec<(String, Value)>]) {
+    lines.iter().for_each(|line| line_holds(format, line));
+    let met: BTreeSet<&str> = lines.iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let unused: Vec<_> = fields(format).into_keys().filter(|name| !met.contains(name)).collect();
     assert!(unused.is_empty(), "{format}: no line has {unused:?}");
 }
 
@@ -100,6 +104,12 @@ fn object(line: &str) -> Map<String, Value> {
     let quotes = |text: &str| text.matches('"').count();
     assert_eq!(quotes(&Value::Object(object.clone()).to_string()), quotes(line), "{line}");
     object
+}
+
+fn flat(object: &Map<String, Value>) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    leaves(&Value::Object(object.clone()), "", &mut found);
+    found
 }
 
 /// What the rows of the class cannot say.
@@ -222,14 +232,7 @@ async fn every_line_of_an_export_is_what_its_format_says() {
         lines
     };
     let objects = |format: &str| lines(format).iter().map(|line| object(line)).collect::<Vec<_>>();
-    let flat = |objects: &[Map<String, Value>]| {
-        let all = objects.iter().map(|object| {
-            let mut found = Vec::new();
-            leaves(&Value::Object(object.clone()), "", &mut found);
-            found
-        });
-        all.collect::<Vec<_>>()
-    };
+    let flat = |objects: &[Map<String, Value>]| objects.iter().map(flat).collect::<Vec<_>>();
     let ecs = objects("ecs");
     table_holds("ecs", &flat(&ecs));
     let ocsf = objects("ocsf");
@@ -248,4 +251,16 @@ async fn every_line_of_an_export_is_what_its_format_says() {
     let name = |line: &Map<String, Value>| line.get("labels").map(|labels| labels["mcp_name"].clone());
     let names: Vec<_> = ecs.iter().filter_map(name).collect();
     assert!(names.contains(&"x=1|\\ act=no\n\r\u{1b}[2J\u{9b}2J\u{7f}".into()), "{names:?}");
+}
+
+#[test]
+fn the_samples_of_readme_are_such_lines() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let sample =
+        |begin: &str| readme.lines().find_map(|l| l.trim_start().strip_prefix(begin).map(|_| l.trim_start()));
+    line_holds("ecs", &flat(&object(sample("{\"@timestamp\"").unwrap())));
+    let ocsf = object(sample("{\"category_uid\"").unwrap());
+    line_holds("ocsf", &flat(&ocsf));
+    is_api_activity(&ocsf);
+    line_holds("cef", &cef(sample("CEF:0|").unwrap()));
 }
