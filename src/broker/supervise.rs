@@ -192,9 +192,12 @@ impl Worker {
 
     /// Sends what is queued, as far as the socket takes it.
     pub fn flush(&mut self, now: Instant) {
-        // It is gone or will be; what it said before is heard all the same.
+        // It is gone or will be; what it said before is heard all the same. A bound that ends sooner stays.
         if !self.mute && self.channel.flush().is_err() {
-            self.limit = Some((now + END_LIMIT, "worker does not end"));
+            let end = now + END_LIMIT;
+            if self.limit.is_none_or(|(at, _)| at > end) {
+                self.limit = Some((end, "worker does not end"));
+            }
         }
     }
 
