@@ -77,7 +77,7 @@ pub fn stdio(
 }
 
 /// Takes a flag or line apart: a bare command, `channel=x,command=…` or `command=…,channel=x`.
-fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
+pub fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     let strip = |text: &str, name: &str| {
         let head = text.get(..name.len())?;
         head.eq_ignore_ascii_case(name).then(|| text.get(name.len()..).unwrap_or_default().to_string())

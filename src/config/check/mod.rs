@@ -117,6 +117,15 @@ pub fn roots(mut sources: Sources<'_>, target: &HttpUrl) -> Result<Roots, Vec<Pr
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 
+/// What takes a flag or line of a setting apart whose entries are maps in the file.
+pub fn line(key: &keys::Key) -> Option<bindings::Line> {
+    match *key {
+        keys::MCP_SERVER_URLS => Some(bindings::line),
+        keys::MCP_COMMANDS => Some(commands::line),
+        _ => None,
+    }
+}
+
 /// What can only be said of all bindings together.
 fn routes(s: &mut Sources<'_>, bindings: &[Binding], polled: Option<&[Channel]>) {
     let flag = Place::named(format!("--{}", keys::POLL_CHANNELS.flag));
