@@ -9,7 +9,8 @@ use super::audit::Audit;
 use super::confinement::Wanted;
 use super::flags::RunFlags;
 use super::policy::PolicyCommand;
-use crate::config::{Flags, argv};
+use super::{complete, help, version};
+use crate::config::{Flags, argv, schema};
 use crate::worker::look;
 
 /// What a command line asks for.
@@ -19,6 +20,8 @@ pub enum Cli {
     Run(Flags),
     /// Check the configuration that `run` would use.
     ConfigCheck(Flags),
+    /// Show what of it counts, as YAML or JSON.
+    ConfigShow(bool, Flags),
     /// Say what is enforced.
     Confinement(Wanted),
     /// Show the pins of a host.
@@ -64,12 +67,26 @@ enum Sub {
     Pin(PinCommand),
     Policy(PolicyCommand),
     Version(VersionCommand),
+    Completions(CompletionsCommand),
 }
 
 /// print the version
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version")]
-struct VersionCommand {}
+struct VersionCommand {
+    /// print JSON (version 1 of its shape) with the facts of the build
+    #[argh(switch)]
+    json: bool,
+}
+
+/// print what completes commands and flags in a shell
+#[derive(FromArgs)]
+#[argh(subcommand, name = "completions")]
+struct CompletionsCommand {
+    /// bash, zsh or fish
+    #[argh(positional)]
+    shell: String,
+}
 
 /// show the keys of a host that can be pinned; takes the flags of run too
 #[derive(FromArgs)]
@@ -92,12 +109,29 @@ struct ConfigCommand {
 #[argh(subcommand)]
 enum ConfigSub {
     Check(CheckCommand),
+    Show(ShowCommand),
+    Schema(SchemaCommand),
 }
 
 /// check the configuration that run would use; takes the flags of run
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check", usage = "[flags]")]
 struct CheckCommand {}
+
+/// show the settings that count, each with its origin, as a file that can be read again; secrets are left out, references
+/// to them are not; takes the flags of run
+#[derive(FromArgs)]
+#[argh(subcommand, name = "show", usage = "[--json] [flags]")]
+struct ShowCommand {
+    /// print JSON (version 1 of its shape) instead of YAML
+    #[argh(switch)]
+    json: bool,
+}
+
+/// print the JSON Schema (2020-12) of the file, for editors
+#[derive(FromArgs)]
+#[argh(subcommand, name = "schema")]
+struct SchemaCommand {}
 
 /// show what each process may do on this kernel, as processes that are really confined report it; exit 0 only if
 /// everything that should be denied is denied, else 70, and 69 if the kernel lacks what is required; takes the flags of
@@ -135,13 +169,17 @@ pub fn parse(arguments: &[String]) -> Cli {
         ["probe"] => return Cli::Probe,
         [look::ROLE] => return Cli::Look,
         ["launch", rest @ ..] => return launch(rest),
-        ["-h"] | [] => return top(&["--help"]),
+        ["-h" | "--help"] | [] => return help::about(&[]),
+        ["help", topic @ ..] => return help::about(topic),
+        // Among its words are options of the command that is to be completed.
+        ["complete", rest @ ..] => return Cli::Print(complete::candidates(rest)),
         _ => {}
     }
     match words.as_slice() {
         ["run", flags @ ..] => run(flags),
         ["pin", rest @ ..] => with_flags(&["pin"], &[], rest),
         ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
+        ["config", "show", rest @ ..] => with_flags(&["config", "show"], &["--json"], rest),
         ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
         _ => top(&words),
     }
@@ -174,8 +212,10 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     match (top(&own), top(&flags)) {
         (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
+        (Cli::ConfigShow(json, _), Cli::Run(flags)) => Cli::ConfigShow(json, flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
-        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_), other) | (other, _) => other,
+        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::ConfigShow(..) | Cli::Confinement(_), other)
+        | (other, _) => other,
     }
 }
 
@@ -185,17 +225,22 @@ fn normalised(command: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
 }
 
 fn top(words: &[&str]) -> Cli {
-    let version = || Cli::Print(format!("tunnelward {}", env!("CARGO_PKG_VERSION")));
     match Top::from_args(&["tunnelward"], words) {
-        Ok(Top { version: true, .. }) => version(),
-        Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
+        Ok(Top { version: true, .. }) => Cli::Print(version::line()),
+        Ok(Top { command: Some(Sub::Version(VersionCommand { json })), .. }) => {
+            Cli::Print(if json { version::json() } else { version::line() })
+        }
+        Ok(Top { command: Some(Sub::Completions(CompletionsCommand { shell })), .. }) => {
+            complete::script(&shell)
+        }
         Ok(Top { command: Some(Sub::Audit(audit)), .. }) => Cli::Audit(audit),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
         Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
-        Ok(Top {
-            command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(CheckCommand {}) })),
-            ..
-        }) => Cli::ConfigCheck(Flags::default()),
+        Ok(Top { command: Some(Sub::Config(ConfigCommand { command })), .. }) => match command {
+            ConfigSub::Check(CheckCommand {}) => Cli::ConfigCheck(Flags::default()),
+            ConfigSub::Show(ShowCommand { json }) => Cli::ConfigShow(json, Flags::default()),
+            ConfigSub::Schema(SchemaCommand {}) => Cli::Print(schema::schema()),
+        },
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
         }
@@ -203,6 +248,13 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }
+}
+
+/// What a command says of itself; the words are its name, and those of the command below it.
+#[must_use]
+pub fn help_of(words: &[&str]) -> Option<String> {
+    let early = Top::from_args(&["tunnelward"], &[words, &["--help"]].concat()).err()?;
+    early.status.is_ok().then_some(early.output)
 }
 
 fn launch(words: &[&str]) -> Cli {

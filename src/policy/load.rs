@@ -12,7 +12,7 @@ use super::json::{self, Node, Value};
 use super::rules::{Definition, Headers, Limits, Mode, Pins, Policy};
 
 /// The version that this program writes and reads.
-const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 /// Most values of a policy.
 const MAX_VALUES: usize = 200_000;
 /// Most rules, and most names in all of them: each pair of names is compared once.

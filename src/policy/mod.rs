@@ -25,7 +25,7 @@ pub use canonical::{definition, sha256_hex, string};
 pub use decide::{Call, Decision, builtin};
 pub use fault::Fault;
 pub use filter::List;
-pub use load::load;
+pub use load::{VERSION, load};
 pub use nearest::nearest;
 pub use rules::{Kind, Limits, Mode, Pins, Policy};
 pub use state::{State, Ticket};
