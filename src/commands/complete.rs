@@ -32,7 +32,7 @@ if [ "$funcstack[1]" = _tunnelward ]; then _tunnelward "$@"; else compdef _tunne
 const FISH: &str = r"# fish completion of tunnelward: put it in /usr/share/fish/vendor_completions.d/tunnelward.fish
 function __tunnelward_complete
     set -l words (commandline -opc)
-    set -l found ($words[1] complete $words[2..-1] (commandline -ct | string collect --allow-empty) 2>/dev/null)
+    set -l found ($words[1] complete $words[2..-1] (commandline -ct | string collect --allow-empty) 2>/dev/null | string match -r '.+')
     if test (count $found) -gt 0
         printf '%s\n' $found
     else
@@ -77,7 +77,7 @@ pub fn candidates(words: &[&str]) -> String {
     let mut out = String::new();
     let mut add = |name: &str, about: &str| {
         if name.starts_with(begun) {
-            let about = about.split([';', ',', ':']).next().unwrap_or_default();
+            let about = about.split(';').next().unwrap_or_default();
             out.push_str(&format!("{name}\t{about}\n"));
         }
     };

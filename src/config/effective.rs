@@ -173,6 +173,12 @@ fn shown(text: &str, kind: &str) -> String {
 fn without_credentials(text: &str, url: bool) -> String {
     let mut out = String::new();
     let mut rest = text;
+    // A URL that lacks its scheme is wrong, and no less secret.
+    if url && !text.contains("://") {
+        let (before, after) = text.rsplit_once('@').unwrap_or(("", text));
+        out.push_str(if before.is_empty() { "" } else { "<redacted>@" });
+        rest = after;
+    }
     while let Some((before, after)) = rest.split_once("://") {
         out.push_str(before);
         out.push_str("://");

@@ -22,7 +22,8 @@ pub fn schema() -> String {
 
 /// `type` and `properties` of the map whose paths begin with `prefix`, without the braces around them.
 fn members(table: &Settings, prefix: &str, out: &mut String) {
-    out.push_str(r#""type":["object","null"],"additionalProperties":false,"properties":{"#);
+    out.push_str(if prefix.is_empty() { r#""type":"object""# } else { r#""type":["object","null"]"# });
+    out.push_str(r#","additionalProperties":false,"properties":{"#);
     let mut before = None;
     for row in table.rows() {
         let name = row.path.strip_prefix(prefix).map(|rest| rest.split(['.', '[']).next().unwrap_or_default());
@@ -74,7 +75,8 @@ fn value(table: &Settings, row: Row<'_>, out: &mut String) {
             }
             out.push_str("null]");
         }
-        "duration" => pattern(r#"["string","integer","null"]"#, DURATION, out),
+        // A number without a unit can only be 0.
+        "duration" => pattern(r#"["string","integer","null"],"minimum":0,"maximum":0"#, DURATION, out),
         "id" => pattern(r#"["string","null"]"#, ID, out),
         "name" => out.push_str(r#""type":["string","integer","null"]"#),
         "texts" => out.push_str(r#""type":["array","string","null"],"items":{"type":["string","integer"]}"#),

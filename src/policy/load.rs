@@ -38,6 +38,19 @@ const ANSWER_HEADERS: [&str; 6] = [
     "www-authenticate",
 ];
 
+/// The paths of all keys of a policy.
+#[cfg(test)]
+pub fn paths() -> Vec<String> {
+    let lists: [(&str, &[&str]); 5] = [
+        ("", &KEYS),
+        ("rules[].", &rule::KEYS),
+        ("rules[].limits.", &LIMITS),
+        ("limits.", &LIMITS),
+        ("headers.", &HEADERS),
+    ];
+    lists.iter().flat_map(|(prefix, names)| names.iter().map(move |name| format!("{prefix}{name}"))).collect()
+}
+
 /// Reads a policy. `known` are the channels that are configured, where that is known: a rule for another one could never
 /// be reached.
 ///

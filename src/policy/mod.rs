@@ -25,6 +25,8 @@ pub use canonical::{definition, sha256_hex, string};
 pub use decide::{Call, Decision, builtin};
 pub use fault::Fault;
 pub use filter::List;
+#[cfg(test)]
+pub use load::paths;
 pub use load::{VERSION, load};
 pub use nearest::nearest;
 pub use rules::{Kind, Limits, Mode, Pins, Policy};

@@ -13,7 +13,7 @@ use crate::config::types::{Binding, Channel, Secret, Transport};
 use crate::config::url;
 
 /// Members of an entry in the file.
-const MEMBERS: [&str; 12] = [
+pub const MEMBERS: [&str; 12] = [
     "channel",
     "url",
     "unix_socket",

@@ -15,7 +15,7 @@ use crate::config::shell;
 use crate::config::sources::Sources;
 use crate::config::types::{Binding, Channel, Command, Transport};
 
-const MEMBERS: [&str; 8] =
+pub const MEMBERS: [&str; 8] =
     ["channel", "command", "serialize", "stateless", "cwd", "env", "pass_env", "confinement"];
 /// What children get of the agent's environment, besides every `LC_` variable.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];

@@ -126,6 +126,21 @@ pub fn line(key: &keys::Key) -> Option<bindings::Line> {
     }
 }
 
+/// The paths of the members of entries and of a policy, where something reads them.
+#[cfg(test)]
+pub fn members() -> Vec<String> {
+    let policy = crate::policy::paths();
+    let lists: [(&str, &[&str]); 3] = [
+        ("mcp.server_urls[]", &bindings::MEMBERS),
+        ("mcp.commands[]", &commands::MEMBERS),
+        ("mcp.commands[].confinement", &granted::MEMBERS),
+    ];
+    let below = |(prefix, names): &(&str, &[&str])| {
+        names.iter().map(|name| format!("{prefix}.{name}")).collect::<Vec<_>>()
+    };
+    lists.iter().flat_map(below).chain(policy.into_iter().map(|path| format!("policy.{path}"))).collect()
+}
+
 /// What can only be said of all bindings together.
 fn routes(s: &mut Sources<'_>, bindings: &[Binding], polled: Option<&[Channel]>) {
     let flag = Place::named(format!("--{}", keys::POLL_CHANNELS.flag));
