@@ -20,7 +20,8 @@ fn commands_and_those_below_them_are_offered() {
 
 #[test]
 fn every_flag_is_offered_where_the_flags_of_run_are_taken() {
-    for command in [&["run"][..], &["config", "check"], &["config", "show"], &["confinement"], &["pin", "h"]] {
+    for command in [&["run"][..], &["config", "check"], &["config", "show"], &["confinement"], &["pin", "h"]]
+    {
         let offered = names(&[command, &["--"]].concat());
         for key in ALL.iter().filter(|key| !key.flag.is_empty()) {
             let flag = format!("--{}", key.flag);

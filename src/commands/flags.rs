@@ -43,8 +43,10 @@ impl FromArgs for RunFlags {
             match (argv::find(word), rest.next()) {
                 (Some(key), Some(value)) => flags.add(key.flag, (*value).to_string()),
                 _ => {
-                    let output =
-                        format!("Unrecognized argument: {word}\n\nRun {} --help for the flags.", command.join(" "));
+                    let output = format!(
+                        "Unrecognized argument: {word}\n\nRun {} --help for the flags.",
+                        command.join(" ")
+                    );
                     return Err(EarlyExit { output, status: Err(()) });
                 }
             }

@@ -57,15 +57,19 @@ fn what_the_topics_name_exists() {
     for (at, _) in all.match_indices("tunnelward ") {
         let words: Vec<&str> = all[at..].split_whitespace().skip(1).take(2).collect();
         let known = |words: &[&str]| cli::help_of(words).is_some();
-        if words.first().is_some_and(|first| first.chars().all(|c| c.is_ascii_lowercase()) && *first != "for") {
+        if words.first().is_some_and(|first| first.chars().all(|c| c.is_ascii_lowercase()) && *first != "for")
+        {
             assert!(known(&words[..1]), "{words:?}");
             let below = words.get(1).filter(|w| w.chars().all(|c| c.is_ascii_lowercase()));
-            let group = super::super::tables::Command::of(&words[..1]).is_some_and(|c| !c.commands.is_empty());
+            let group =
+                super::super::tables::Command::of(&words[..1]).is_some_and(|c| !c.commands.is_empty());
             assert!(!group || below.is_some_and(|_| known(&words)), "{words:?}");
         }
     }
     let keys = crate::config::settings::settings();
-    for key in ["reload_interval", "drain_timeout", "confinement.require", "audit.on_failure", "restart.times"] {
+    for key in
+        ["reload_interval", "drain_timeout", "confinement.require", "audit.on_failure", "restart.times"]
+    {
         assert!(all.contains(key) && keys.row(key).is_some(), "{key}");
     }
 }

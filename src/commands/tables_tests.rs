@@ -30,7 +30,9 @@ fn every_command_that_says_so_takes_the_flags_of_run() {
     }
     let mut found = Vec::new();
     walk(&[], &mut found);
-    for name in ["run", "config check", "config show", "config schema", "audit verify", "policy explain", "pin"] {
+    for name in
+        ["run", "config check", "config show", "config schema", "audit verify", "policy explain", "pin"]
+    {
         assert!(found.iter().any(|command| command == name), "{name} is not in {found:?}");
     }
 }

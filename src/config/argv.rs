@@ -84,7 +84,8 @@ fn unknown(name: &str) -> ArgvError {
         nearest(bare, flags.map(|key| key.flag)).map(|flag| format!("--{flag}"))
     } else {
         let options: Vec<String> = flags.map(option).collect();
-        nearest(bare, options.iter().filter_map(|option| option.strip_prefix("--"))).map(|flag| format!("--{flag}"))
+        nearest(bare, options.iter().filter_map(|option| option.strip_prefix("--")))
+            .map(|flag| format!("--{flag}"))
     };
     ArgvError::Unknown(name.to_string(), meant)
 }

@@ -33,9 +33,7 @@ pub fn effective(s: &mut Sources<'_>) -> Vec<Setting> {
     for row in table.rows() {
         let Some(key) = ALL.iter().find(|key| key.yaml == row.path) else { continue };
         let setting = match given(s, key, row.kind) {
-            Some((origin, node)) => {
-                Setting { path: key.yaml, node: mask(node, key.yaml, &table), origin }
-            }
+            Some((origin, node)) => Setting { path: key.yaml, node: mask(node, key.yaml, &table), origin },
             // Sections whose presence means something, or that are another program's, are left out.
             None if row.default.is_empty()
                 || key.standing != Standing::Used

@@ -14,7 +14,8 @@ const ID: &str = r"^\s*tunnel_[a-z0-9]{32}\s*$";
 #[must_use]
 pub fn schema() -> String {
     let table = settings();
-    let mut out = String::from(r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"tunnelward","#);
+    let mut out =
+        String::from(r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"tunnelward","#);
     members(&table, "", &mut out);
     out.push_str("}\n");
     out
@@ -26,7 +27,8 @@ fn members(table: &Settings, prefix: &str, out: &mut String) {
     out.push_str(r#","additionalProperties":false,"properties":{"#);
     let mut before = None;
     for row in table.rows() {
-        let name = row.path.strip_prefix(prefix).map(|rest| rest.split(['.', '[']).next().unwrap_or_default());
+        let name =
+            row.path.strip_prefix(prefix).map(|rest| rest.split(['.', '[']).next().unwrap_or_default());
         let Some(name) = name.filter(|name| before != Some(*name)) else { continue };
         if before.is_some() {
             out.push(',');
@@ -80,9 +82,9 @@ fn value(table: &Settings, row: Row<'_>, out: &mut String) {
         "id" => pattern(r#"["string","null"]"#, ID, out),
         "name" => out.push_str(r#""type":["string","integer","null"]"#),
         "texts" => out.push_str(r#""type":["array","string","null"],"items":{"type":["string","integer"]}"#),
-        "ports" => out.push_str(
-            r#""type":["array","null"],"items":{"type":"integer","minimum":1,"maximum":65535}"#,
-        ),
+        "ports" => {
+            out.push_str(r#""type":["array","null"],"items":{"type":"integer","minimum":1,"maximum":65535}"#)
+        }
         "headers" => out.push_str(
             r#""type":["object","null"],"additionalProperties":{"type":["string","number","boolean"]}"#,
         ),

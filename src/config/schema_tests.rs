@@ -139,7 +139,8 @@ fn wrong_files_are_refused_by_both() {
         let whole = format!("{good}{wrong}\n");
         let section = wrong.split(':').next().unwrap();
         // In the place of the section of the same name, where there is one.
-        let text = if good.contains(&format!("{section}:")) || wrong.starts_with('[') { wrong } else { &whole };
+        let text =
+            if good.contains(&format!("{section}:")) || wrong.starts_with('[') { wrong } else { &whole };
         assert!(!takes(&policy, text), "the schema takes {text}");
         assert!(!reads(dir.path(), text), "the reader takes {text}");
     }

@@ -5,7 +5,8 @@
 #[must_use]
 pub fn nearest<'a>(word: &str, legal: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = legal.into_iter().map(|legal| (distance(word, legal), legal)).min();
-    near.filter(|(slips, legal)| *slips <= 3 && slips.saturating_mul(2) <= legal.len()).map(|(_, legal)| legal)
+    near.filter(|(slips, legal)| *slips <= 3 && slips.saturating_mul(2) <= legal.len())
+        .map(|(_, legal)| legal)
 }
 
 /// How many characters must be added, dropped or replaced, or exchanged with their neighbours; of the first 64.
@@ -18,7 +19,8 @@ fn distance(a: &str, b: &str) -> usize {
         for (j, y) in b.iter().enumerate() {
             let mut least = at(&row, j).saturating_add(usize::from(x != y));
             least = least.min(at(&row, j.saturating_add(1)).min(at(&next, j)).saturating_add(1));
-            let exchanged = i > 0 && j > 0 && a.get(i.wrapping_sub(1)) == Some(y) && b.get(j.wrapping_sub(1)) == Some(x);
+            let exchanged =
+                i > 0 && j > 0 && a.get(i.wrapping_sub(1)) == Some(y) && b.get(j.wrapping_sub(1)) == Some(x);
             if exchanged {
                 least = least.min(at(&last, j.wrapping_sub(1)).saturating_add(1));
             }

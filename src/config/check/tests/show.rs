@@ -80,7 +80,8 @@ fn secrets_in_flags_and_variables_are_not_shown_either() {
     says(&text, "  api_key: env:OPENAI_API_KEY  # environment OPENAI_API_KEY");
     says(&text, "    X-B: env:KEY\n");
     // What is wrong may be a secret in the wrong place.
-    let wrong = base().yaml("mcp: {server_urls: [{url: 'https://h', password: hunter2}]}").without("MCP_SERVER_URL");
+    let wrong =
+        base().yaml("mcp: {server_urls: [{url: 'https://h', password: hunter2}]}").without("MCP_SERVER_URL");
     let (text, problems) = wrong.shown();
     assert!(!text.contains(HIDDEN), "{text}");
     assert_eq!(problems.len(), 1);
@@ -95,7 +96,10 @@ fn what_is_shown_is_a_file_that_means_the_same() {
             .flag("mcp.command", "channel=\"odd\",command=sh -c 'echo \"a: b\" # c'")
             .without("MCP_COMMAND"),
         base().flag("mcp.command", "channel=1,command=sh -c 'echo \"a: b\" # c'").yaml(policy),
-        base().flag("control-plane.poll-channel", "main").env("LOG_LEVEL", "debug").env("CONTROL_PLANE_BASE_URL", "http://127.0.0.1:9"),
+        base()
+            .flag("control-plane.poll-channel", "main")
+            .env("LOG_LEVEL", "debug")
+            .env("CONTROL_PLANE_BASE_URL", "http://127.0.0.1:9"),
         base().env("MCP_EXTRA_HEADERS", "X-A: env:KEY; X-B: env:KEY").env("KEY", "v"),
         base().yaml("audit: {path: /var/log/tunnelward/audit}\nreload_interval: 0\nlog: {level: ERROR}"),
     ];

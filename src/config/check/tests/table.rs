@@ -112,7 +112,9 @@ impl Bench {
 }
 
 fn key(flag: &str) -> &'static Key {
-    ALL.iter().find(|key| key.flag == flag).unwrap_or_else(|| panic!("{flag} is not in the table of settings"))
+    ALL.iter()
+        .find(|key| key.flag == flag)
+        .unwrap_or_else(|| panic!("{flag} is not in the table of settings"))
 }
 
 fn in_file(path: &str, value: &str) -> String {
@@ -162,18 +164,23 @@ fn every_row_is_taken_from_flag_environment_and_file_in_this_order() {
         let in_env = if *flag == "control-plane.api-key" { "key-2".into() } else { bench.value(value) };
         let by_env = by_file.clone().env(env, &in_env);
         let by_flag = by_env.clone().flag(flag, &bench.value(value));
-        for (attempt, start) in
-            [(by_flag, format!("flag --{flag}")), (by_env, format!("environment {env}")), (by_file, "p.yaml:".into())]
-        {
+        for (attempt, start) in [
+            (by_flag, format!("flag --{flag}")),
+            (by_env, format!("environment {env}")),
+            (by_file, "p.yaml:".into()),
+        ] {
             attempt.good();
-            let (_, origin) = origin(&attempt, yaml).unwrap_or_else(|| panic!("{yaml}\n{}", attempt.shown().0));
+            let (_, origin) =
+                origin(&attempt, yaml).unwrap_or_else(|| panic!("{yaml}\n{}", attempt.shown().0));
             assert!(origin.starts_with(&start), "{yaml} by {origin}, not {start}");
         }
         // Without, the default.
         match (*default, origin(&base(), yaml)) {
             ("*", _) => {}
             ("-", found) => assert!(found.is_none_or(|(_, o)| o != "default"), "{yaml}"),
-            (default, found) => assert_eq!(found, Some((default.to_string(), "default".to_string())), "{yaml}"),
+            (default, found) => {
+                assert_eq!(found, Some((default.to_string(), "default".to_string())), "{yaml}")
+            }
         }
     }
 }
@@ -188,7 +195,8 @@ fn no_row_is_left_out() {
         let known = rows.contains(key.flag) || selectors.contains(&key.flag) || later.contains(&key.flag);
         assert!(known, "{} has no row", key.flag);
     }
-    let env = |standing: fn(&Standing) -> bool| ALL.iter().filter(move |k| standing(&k.standing)).map(|k| k.env);
+    let env =
+        |standing: fn(&Standing) -> bool| ALL.iter().filter(move |k| standing(&k.standing)).map(|k| k.env);
     assert!(env(|s| matches!(s, Standing::FullClient(_))).eq(FULL.iter().map(|row| row[0])));
     assert!(env(|s| matches!(s, Standing::Cloudflared)).eq(CLOUDFLARED.iter().map(|row| row[0])));
 }

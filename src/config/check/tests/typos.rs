@@ -54,7 +54,9 @@ fn a_slip_in_any_key_of_the_file_is_answered_with_the_key_that_was_meant() {
     }
     assert!(tried > 300, "{tried}");
     // Sections themselves.
-    for (slip, meant) in [("contol_plane", "control_plane"), ("mpc", "mcp"), ("lgo", "log"), ("polcy", "policy")] {
+    for (slip, meant) in
+        [("contol_plane", "control_plane"), ("mpc", "mcp"), ("lgo", "log"), ("polcy", "policy")]
+    {
         let problems = base().yaml(&format!("{slip}: {{}}")).run().unwrap_err().join("\n");
         says(&problems, &format!("unknown key \"{slip}\"; did you mean {meant}?"));
     }
@@ -62,7 +64,10 @@ fn a_slip_in_any_key_of_the_file_is_answered_with_the_key_that_was_meant() {
 
 #[test]
 fn a_setting_in_the_wrong_section_is_answered_with_its_place() {
-    says(&base().yaml("tunnel_id: x").bad(), "unknown key \"tunnel_id\"; did you mean control_plane.tunnel_id?");
+    says(
+        &base().yaml("tunnel_id: x").bad(),
+        "unknown key \"tunnel_id\"; did you mean control_plane.tunnel_id?",
+    );
     says(&base().yaml("mcp: {check_interval: 1s}").bad(), "did you mean proxy.check_interval?");
     // One of several: all that is legal here.
     says(&base().yaml("restart: {http_proxy: x}").bad(), "legal here: backoff_max");
