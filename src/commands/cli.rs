@@ -11,6 +11,7 @@ use super::flags::RunFlags;
 use super::policy::PolicyCommand;
 use super::{complete, help, version};
 use crate::config::{Flags, argv, schema};
+use crate::policy::nearest;
 use crate::worker::look;
 
 /// What a command line asks for.
@@ -186,7 +187,7 @@ pub fn parse(arguments: &[String]) -> Cli {
 }
 
 fn run(flags: &[&str]) -> Cli {
-    match normalised(&["run"], flags) {
+    match normalised(&["run"], &[], flags) {
         Ok(flags) => top(&["run"].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>()),
         Err(usage) => Cli::Usage(usage),
     }
@@ -195,7 +196,7 @@ fn run(flags: &[&str]) -> Cli {
 /// A command with words and `switches` of its own; the flags of `run` among its words are left to `run` to read.
 fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     let (own, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| switches.contains(word));
-    let rest = match normalised(command, &rest) {
+    let rest = match normalised(command, switches, &rest) {
         Ok(rest) => rest,
         Err(usage) => return Cli::Usage(usage),
     };
@@ -219,9 +220,18 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     }
 }
 
-fn normalised(command: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
-    argv::normalise(words)
-        .map_err(|error| format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
+/// The words as the parser takes them. `switches` are those of the command's own, which may have been meant too.
+fn normalised(command: &[&str], switches: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
+    argv::normalise(words).map_err(|error| {
+        let error = match error {
+            argv::ArgvError::Unknown(flag, None) => {
+                let meant = nearest(&flag, switches.iter().copied()).map(str::to_string);
+                argv::ArgvError::Unknown(flag, meant)
+            }
+            error => error,
+        };
+        format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" "))
+    })
 }
 
 fn top(words: &[&str]) -> Cli {

@@ -9,8 +9,7 @@ fn print(words: &[&str]) -> String {
 
 #[test]
 fn every_exit_code_is_explained() {
-    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/exit.rs")).unwrap();
-    let codes: Vec<&str> = source
+    let codes: Vec<&str> = include_str!("../exit.rs")
         .lines()
         .filter_map(|line| line.trim().split_once(" = ")?.1.strip_suffix(','))
         .filter(|code| code.parse::<u8>().is_ok())

@@ -66,7 +66,7 @@ fn the_schema_has_every_key_that_the_reader_takes_and_no_other() {
 
 /// The YAML of README and of the examples that operators of `tunnel-client` have.
 fn samples() -> Vec<String> {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme = include_str!("../../README.md");
     let blocks = readme.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_string());
     let mut samples: Vec<String> = blocks.collect();
     assert!(samples.len() >= 4, "{}", samples.len());
