@@ -52,18 +52,32 @@ fn value(out: &mut String, node: &Node, depth: usize, comment: &str) {
             for item in items {
                 indent(out, inside);
                 out.push('-');
-                value(out, item, inside, "");
+                match &item.value {
+                    Value::Map(entries) if !entries.is_empty() => {
+                        // The first entry stands behind the hyphen, the others below it.
+                        out.push(' ');
+                        members(out, entries, inside.saturating_add(1), true);
+                    }
+                    _ => value(out, item, inside, ""),
+                }
             }
         }
         Value::Map(entries) => {
             out.push_str(&format!("{comment}\n"));
-            for (name, item) in entries {
-                indent(out, inside);
-                scalar(out, name, false);
-                out.push(':');
-                value(out, item, inside, "");
-            }
+            members(out, entries, inside, false);
         }
+    }
+}
+
+/// The entries of a map; `begun` says that the first one's line is begun already.
+fn members(out: &mut String, entries: &[(String, Node)], depth: usize, begun: bool) {
+    for (n, (name, item)) in entries.iter().enumerate() {
+        if n > 0 || !begun {
+            indent(out, depth);
+        }
+        scalar(out, name, false);
+        out.push(':');
+        value(out, item, depth, "");
     }
 }
 

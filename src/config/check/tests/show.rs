@@ -47,6 +47,7 @@ fn no_secret_is_shown_and_every_reference_is() {
         "    X-A: \"<redacted>\"",
         "    X-B: env:KEY",
         "  http_proxy: env:PROXY  # p.yaml:9",
+        "    - channel: main",
         "      url: \"https://h/mcp?<redacted>\"",
         "      http_proxy: \"http://<redacted>@q\"",
         "      command: \"sh -c 'psql postgres://<redacted>@db/x'\"",
