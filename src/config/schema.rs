@@ -1,7 +1,8 @@
 //! The JSON Schema (2020-12) of the file, for editors: made from the tables that the reader of the file goes by.
 //!
-//! Pure. It says less than the checks do (what depends on other settings or on the machine is theirs) and refuses nothing
-//! that they take, but numbers and truth values in quotes.
+//! Pure. It says less than the checks do: what depends on other settings or on the machine is theirs. It refuses what they
+//! take in three points, where an editor does well to mind: numbers and truth values in quotes, `yes` and `no`, and words in
+//! other than small letters.
 
 use super::settings::{Row, Settings, settings};
 use crate::policy::string;
@@ -81,7 +82,8 @@ fn value(table: &Settings, row: Row<'_>, out: &mut String) {
         "duration" => pattern(r#"["string","integer","null"],"minimum":0,"maximum":0"#, DURATION, out),
         "id" => pattern(r#"["string","null"]"#, ID, out),
         "name" => out.push_str(r#""type":["string","integer","null"]"#),
-        "texts" => out.push_str(r#""type":["array","string","null"],"items":{"type":["string","integer"]}"#),
+        "texts" => out.push_str(r#""type":["array","null"],"items":{"type":["string","integer"]}"#),
+        "networks" => out.push_str(r#""type":["array","string","null"],"items":{"type":"string"}"#),
         "ports" => {
             out.push_str(r#""type":["array","null"],"items":{"type":"integer","minimum":1,"maximum":65535}"#)
         }

@@ -124,6 +124,7 @@ fn wrong_files_are_refused_by_both() {
         "control_plane: {max_inflight_requests: 0}",
         "control_plane: {max_inflight_requests: many}",
         "control_plane: {pins: {a: b}}",
+        "control_plane: {poll_channels: main}",
         "mcp: {server_urls: 'https://h'}",
         "mcp: {server_urls: [{url: 'https://h', password: x}]}",
         "mcp: {commands: [{command: sh, confinement: {tcp_ports: [0]}}]}",
