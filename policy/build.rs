@@ -1,4 +1,6 @@
-//! Compiles the system-call policy of the target into tables of BPF instructions. Runs when the agent is built.
+//! Compiles the system-call policy of the target into tables of BPF instructions, deflates the long texts of the help, and
+//! notes what the binary is built from. Runs when the agent is built, and writes nothing that another build of the same
+//! commit by the same toolchain would not.
 //!
 //! A policy that is not exactly what the agent expects is a build error, and so is a target without one: no profile,
 //! feature or variable leaves a filter out. What the filters mean is said in `policy/README.md`.
@@ -8,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -69,8 +72,64 @@ fn build() -> Result<(), String> {
     let text = std::fs::read_to_string(&file)
         .map_err(|e| format!("there is no system-call policy for the target {target}: {file}: {e}"))?;
     let tables = compile(&target, &text).map_err(|problem| format!("{file}: {problem}"))?;
-    let out = Path::new(&variable("OUT_DIR")?).join("seccomp.rs");
-    std::fs::write(&out, tables).map_err(|e| format!("{}: {e}", out.display()))
+    let out = variable("OUT_DIR")?;
+    write(&Path::new(&out).join("seccomp.rs"), tables.as_bytes())?;
+    for text in TEXTS {
+        println!("cargo::rerun-if-changed={text}");
+        let name = Path::new(text).with_extension("deflate");
+        let packed = std::fs::read_to_string(text).map_err(|e| e.to_string()).and_then(|text| pack(&text));
+        let packed = packed.map_err(|problem| format!("{text}: {problem}"))?;
+        write(&Path::new(&out).join(name.file_name().unwrap_or_default()), &packed)?;
+    }
+    facts(&target)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    std::fs::write(path, bytes).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The texts that are stored deflated, for `src/config/packed.rs`, and how long one may be.
+const TEXTS: [&str; 2] = ["src/config/settings.txt", "src/commands/topics.txt"];
+const LONGEST_TEXT: usize = 64 * 1024;
+
+fn pack(text: &str) -> Result<Vec<u8>, String> {
+    if text.len() >= LONGEST_TEXT {
+        return Err(format!("{} bytes, and {LONGEST_TEXT} are the most", text.len()));
+    }
+    let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(text.as_bytes()).and_then(|()| packer.finish()).map_err(|e| e.to_string())
+}
+
+/// What `version --json` tells of the build. The commit is told by whoever builds: no directory is asked for it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the compiler is asked for its version; nothing here is the agent"
+)]
+fn facts(target: &str) -> Result<(), String> {
+    println!("cargo::rerun-if-env-changed=TUNNELWARD_COMMIT");
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let commit = variable("TUNNELWARD_COMMIT").ok().and_then(|c| c.into_string().ok()).unwrap_or_default();
+    let legal = commit.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let commit = if commit.is_empty() || !legal { "unknown" } else { commit.as_str() };
+    let rustc = std::process::Command::new(variable("RUSTC")?).arg("--version").output();
+    let rustc = rustc.map_err(|e| format!("rustc: {e}"))?.stdout;
+    let lock = std::fs::read_to_string("Cargo.lock").map_err(|e| format!("Cargo.lock: {e}"))?;
+    let level = variable("OPT_LEVEL")?;
+    println!("cargo::rustc-env=TUNNELWARD_COMMIT={commit}");
+    println!("cargo::rustc-env=TUNNELWARD_TARGET={target}");
+    println!("cargo::rustc-env=TUNNELWARD_RUSTC={}", one_line(&String::from_utf8_lossy(&rustc)));
+    println!("cargo::rustc-env=TUNNELWARD_OPT_LEVEL={}", level.to_string_lossy());
+    for (name, package) in [("RUSTLS", "rustls"), ("AWS_LC_RS", "aws-lc-rs")] {
+        let version = locked(&lock, package).ok_or_else(|| format!("Cargo.lock has no {package}"))?;
+        println!("cargo::rustc-env=TUNNELWARD_{name}={version}");
+    }
+    Ok(())
+}
+
+/// The version of a package in the lock file.
+fn locked<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let (_, rest) = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?;
+    rest.split('"').next()
 }
 
 fn variable(name: &str) -> Result<OsString, String> {

@@ -9,7 +9,9 @@ use super::audit::Audit;
 use super::confinement::Wanted;
 use super::flags::RunFlags;
 use super::policy::PolicyCommand;
-use crate::config::{Flags, argv};
+use super::{complete, help, version};
+use crate::config::{Flags, argv, schema};
+use crate::policy::nearest;
 use crate::worker::look;
 
 /// What a command line asks for.
@@ -19,6 +21,8 @@ pub enum Cli {
     Run(Flags),
     /// Check the configuration that `run` would use.
     ConfigCheck(Flags),
+    /// Show what of it counts, as YAML or JSON.
+    ConfigShow(bool, Flags),
     /// Say what is enforced.
     Confinement(Wanted),
     /// Show the pins of a host.
@@ -64,12 +68,26 @@ enum Sub {
     Pin(PinCommand),
     Policy(PolicyCommand),
     Version(VersionCommand),
+    Completions(CompletionsCommand),
 }
 
 /// print the version
 #[derive(FromArgs)]
 #[argh(subcommand, name = "version")]
-struct VersionCommand {}
+struct VersionCommand {
+    /// print JSON (version 1 of its shape) with the facts of the build
+    #[argh(switch)]
+    json: bool,
+}
+
+/// print what completes commands and flags in a shell
+#[derive(FromArgs)]
+#[argh(subcommand, name = "completions")]
+struct CompletionsCommand {
+    /// bash, zsh or fish
+    #[argh(positional)]
+    shell: String,
+}
 
 /// show the keys of a host that can be pinned; takes the flags of run too
 #[derive(FromArgs)]
@@ -92,12 +110,29 @@ struct ConfigCommand {
 #[argh(subcommand)]
 enum ConfigSub {
     Check(CheckCommand),
+    Show(ShowCommand),
+    Schema(SchemaCommand),
 }
 
 /// check the configuration that run would use; takes the flags of run
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check", usage = "[flags]")]
 struct CheckCommand {}
+
+/// show the settings that count, each with its origin, as a file that can be read again; secrets are left out, references
+/// to them are not; takes the flags of run
+#[derive(FromArgs)]
+#[argh(subcommand, name = "show", usage = "[--json] [flags]")]
+struct ShowCommand {
+    /// print JSON (version 1 of its shape) instead of YAML
+    #[argh(switch)]
+    json: bool,
+}
+
+/// print the JSON Schema (2020-12) of the file, for editors
+#[derive(FromArgs)]
+#[argh(subcommand, name = "schema")]
+struct SchemaCommand {}
 
 /// show what each process may do on this kernel, as processes that are really confined report it; exit 0 only if
 /// everything that should be denied is denied, else 70, and 69 if the kernel lacks what is required; takes the flags of
@@ -135,20 +170,24 @@ pub fn parse(arguments: &[String]) -> Cli {
         ["probe"] => return Cli::Probe,
         [look::ROLE] => return Cli::Look,
         ["launch", rest @ ..] => return launch(rest),
-        ["-h"] | [] => return top(&["--help"]),
+        ["-h" | "--help"] | [] => return help::about(&[]),
+        ["help", topic @ ..] => return help::about(topic),
+        // Among its words are options of the command that is to be completed.
+        ["complete", rest @ ..] => return Cli::Print(complete::candidates(rest)),
         _ => {}
     }
     match words.as_slice() {
         ["run", flags @ ..] => run(flags),
         ["pin", rest @ ..] => with_flags(&["pin"], &[], rest),
         ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
+        ["config", "show", rest @ ..] => with_flags(&["config", "show"], &["--json"], rest),
         ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
         _ => top(&words),
     }
 }
 
 fn run(flags: &[&str]) -> Cli {
-    match normalised(&["run"], flags) {
+    match normalised(&["run"], &[], flags) {
         Ok(flags) => top(&["run"].into_iter().chain(flags.iter().map(String::as_str)).collect::<Vec<_>>()),
         Err(usage) => Cli::Usage(usage),
     }
@@ -157,7 +196,7 @@ fn run(flags: &[&str]) -> Cli {
 /// A command with words and `switches` of its own; the flags of `run` among its words are left to `run` to read.
 fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     let (own, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| switches.contains(word));
-    let rest = match normalised(command, &rest) {
+    let rest = match normalised(command, switches, &rest) {
         Ok(rest) => rest,
         Err(usage) => return Cli::Usage(usage),
     };
@@ -174,28 +213,44 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
     match (top(&own), top(&flags)) {
         (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
+        (Cli::ConfigShow(json, _), Cli::Run(flags)) => Cli::ConfigShow(json, flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
-        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_), other) | (other, _) => other,
+        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::ConfigShow(..) | Cli::Confinement(_), other)
+        | (other, _) => other,
     }
 }
 
-fn normalised(command: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
-    argv::normalise(words)
-        .map_err(|error| format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" ")))
+/// The words as the parser takes them. `switches` are those of the command's own, which may have been meant too.
+fn normalised(command: &[&str], switches: &[&str], words: &[&str]) -> Result<Vec<String>, String> {
+    argv::normalise(words).map_err(|error| {
+        let error = match error {
+            argv::ArgvError::Unknown(flag, None) => {
+                let meant = nearest(&flag, switches.iter().copied()).map(str::to_string);
+                argv::ArgvError::Unknown(flag, meant)
+            }
+            error => error,
+        };
+        format!("{error}\n\nRun tunnelward {} --help for the flags.", command.join(" "))
+    })
 }
 
 fn top(words: &[&str]) -> Cli {
-    let version = || Cli::Print(format!("tunnelward {}", env!("CARGO_PKG_VERSION")));
     match Top::from_args(&["tunnelward"], words) {
-        Ok(Top { version: true, .. }) => version(),
-        Ok(Top { command: Some(Sub::Version(VersionCommand {})), .. }) => version(),
+        Ok(Top { version: true, .. }) => Cli::Print(version::line()),
+        Ok(Top { command: Some(Sub::Version(VersionCommand { json })), .. }) => {
+            Cli::Print(if json { version::json() } else { version::line() })
+        }
+        Ok(Top { command: Some(Sub::Completions(CompletionsCommand { shell })), .. }) => {
+            complete::script(&shell)
+        }
         Ok(Top { command: Some(Sub::Audit(audit)), .. }) => Cli::Audit(audit),
         Ok(Top { command: Some(Sub::Run(flags)), .. }) => Cli::Run(flags.into()),
         Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
-        Ok(Top {
-            command: Some(Sub::Config(ConfigCommand { command: ConfigSub::Check(CheckCommand {}) })),
-            ..
-        }) => Cli::ConfigCheck(Flags::default()),
+        Ok(Top { command: Some(Sub::Config(ConfigCommand { command })), .. }) => match command {
+            ConfigSub::Check(CheckCommand {}) => Cli::ConfigCheck(Flags::default()),
+            ConfigSub::Show(ShowCommand { json }) => Cli::ConfigShow(json, Flags::default()),
+            ConfigSub::Schema(SchemaCommand {}) => Cli::Print(schema::schema()),
+        },
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
         }
@@ -203,6 +258,13 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }
+}
+
+/// What a command says of itself; the words are its name, and those of the command below it.
+#[must_use]
+pub fn help_of(words: &[&str]) -> Option<String> {
+    let early = Top::from_args(&["tunnelward"], &[words, &["--help"]].concat()).err()?;
+    early.status.is_ok().then_some(early.output)
 }
 
 fn launch(words: &[&str]) -> Cli {

@@ -89,6 +89,35 @@ fn version_and_help_are_printed() {
 }
 
 #[test]
+fn an_unknown_flag_is_answered_with_the_one_that_was_meant() {
+    for (words, meant) in [
+        (&["run", "--control-plane.pol-timeout", "1s"][..], "--control-plane.poll-timeout"),
+        (&["config", "check", "--control-plane-pol-timeout=1s"], "--control-plane-poll-timeout"),
+        (&["config", "show", "--jsno"], "--json"),
+        (&["confinement", "--prob"], "--probe"),
+    ] {
+        let text = usage(words);
+        assert!(
+            text.starts_with("unknown flag: ") && text.contains(&format!("; did you mean {meant}?\n")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn show_schema_and_version_are_understood() {
+    match cli(&["config", "show", "--json", "--log.level=debug"]) {
+        Cli::ConfigShow(true, flags) => assert_eq!(flags.last("log.level"), Some("debug")),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(cli(&["config", "show"]), Cli::ConfigShow(false, _)));
+    assert!(matches!(cli(&["config", "schema"]), Cli::Print(text) if text.starts_with("{\"$schema\"")));
+    assert!(matches!(cli(&["version", "--json"]), Cli::Print(text) if text.starts_with("{\"format\":1,")));
+    assert!(matches!(cli(&["complete", "run", "--config"]), Cli::Print(_)));
+    assert!(usage(&["completions", "tcsh"]).contains("bash, zsh and fish"));
+}
+
+#[test]
 fn the_hidden_roles_are_understood() {
     assert!(matches!(cli(&["worker"]), Cli::Worker));
     match cli(&["launch", "--fd", "5", "main"]) {

@@ -1,28 +1,89 @@
 //! The flags of `run`, which other commands take too: each named once, with its help. Pure.
+//!
+//! Read by the table of settings and not by a derived parser, which would cost some 20 KB of the binary.
 
-use argh::FromArgs;
+use argh::{CommandInfo, EarlyExit, FromArgs, SubCommand};
 
-use crate::config::{Flags, keys};
+use crate::config::{Flags, argv, keys};
 
-/// The parser, and what it hands on. The others have `run` read their flags: the parser cannot share them, and a copy costs
-/// some 20 KB of the binary.
+/// Where the texts of the help begin, and where they end: as in the help of the other commands.
+const COLUMN: usize = 20;
+const WIDTH: usize = 80;
+
 macro_rules! flags {
-    ($($(#[$doc:meta])* $field:ident: $key:ident,)*) => {
-        /// run the agent
-        #[derive(FromArgs)]
-        #[argh(subcommand, name = "run", usage = "[flags]")]
-        pub(super) struct RunFlags {
-            $($(#[$doc])* #[argh(option, arg_name = "value")] $field: Vec<String>,)*
-        }
+    ($($(#[doc = $help:literal])* $field:ident: $key:ident,)*) => {
+        /// Each flag, by its dotted name, with its help.
+        pub(super) static HELP: &[(&str, &str)] = &[$((keys::$key.flag, concat!($($help),*)),)*];
+    };
+}
 
-        impl From<RunFlags> for Flags {
-            fn from(given: RunFlags) -> Self {
-                let mut flags = Self::default();
-                $(for value in given.$field { flags.add(keys::$key.flag, value); })*
-                flags
+/// The flags of `run`.
+pub(super) struct RunFlags(Flags);
+
+impl From<RunFlags> for Flags {
+    fn from(given: RunFlags) -> Self {
+        given.0
+    }
+}
+
+impl SubCommand for RunFlags {
+    const COMMAND: &'static CommandInfo =
+        &CommandInfo { name: "run", short: &'\0', description: "run the agent" };
+}
+
+impl FromArgs for RunFlags {
+    /// Takes normalised arguments, see [`argv::normalise`].
+    fn from_args(command: &[&str], arguments: &[&str]) -> Result<Self, EarlyExit> {
+        let mut flags = Flags::default();
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            if matches!(*word, "--help" | "help") {
+                return Err(EarlyExit { output: help(&command.join(" ")), status: Ok(()) });
+            }
+            match (argv::find(word), rest.next()) {
+                (Some(key), Some(value)) => flags.add(key.flag, (*value).to_string()),
+                _ => {
+                    let output = format!(
+                        "Unrecognized argument: {word}\n\nRun {} --help for the flags.",
+                        command.join(" ")
+                    );
+                    return Err(EarlyExit { output, status: Err(()) });
+                }
             }
         }
-    };
+        Ok(Self(flags))
+    }
+}
+
+fn help(command: &str) -> String {
+    let about = RunFlags::COMMAND.description;
+    let mut text = format!("Usage: {command} [flags]\n\n{about}\n\nOptions:");
+    for (flag, help) in HELP {
+        let name = format!("--{}", flag.replace('.', "-"));
+        option(&mut text, &name, help.trim());
+    }
+    option(&mut text, "--help, help", "display usage information");
+    text
+}
+
+/// Adds an option with its help, broken into lines.
+fn option(text: &mut String, name: &str, help: &str) {
+    text.push_str("\n  ");
+    text.push_str(name);
+    let mut at = name.len().saturating_add(2);
+    if at >= COLUMN {
+        at = WIDTH;
+    }
+    for word in help.split(' ') {
+        if at.saturating_add(word.len()) >= WIDTH {
+            text.push('\n');
+            at = 0;
+        }
+        let gap = if at < COLUMN { COLUMN.saturating_sub(at) } else { 1 };
+        text.extend(std::iter::repeat_n(' ', gap));
+        text.push_str(word);
+        at = at.saturating_add(gap).saturating_add(word.len());
+    }
 }
 
 flags! {

@@ -4,12 +4,18 @@
 
 mod audit;
 pub mod cli;
+mod complete;
 mod config_check;
+mod config_show;
 pub mod confinement;
 mod flags;
+mod help;
+mod manual;
 mod pin;
 pub mod policy;
 mod run;
+mod tables;
+mod version;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -57,6 +63,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
+        Cli::ConfigShow(json, flags) => config_show::config_show(&flags, host, json),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),
         Cli::Policy(command) => policy::run(&command, host),

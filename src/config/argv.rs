@@ -6,12 +6,13 @@
 use std::fmt;
 
 use super::keys::{ALL, Key, Shape};
+use crate::policy::nearest;
 
 /// Why a command line cannot be normalised. Values are never part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ArgvError {
-    /// No such flag, or one of another flavour.
-    Unknown(String),
+    /// No such flag, or one of another flavour; and the one that may have been meant.
+    Unknown(String, Option<String>),
     /// The last flag lacks its value.
     NoValue(String),
 }
@@ -19,7 +20,8 @@ pub enum ArgvError {
 impl fmt::Display for ArgvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(flag) => write!(f, "unknown flag: {flag}"),
+            Self::Unknown(flag, None) => write!(f, "unknown flag: {flag}"),
+            Self::Unknown(flag, Some(meant)) => write!(f, "unknown flag: {flag}; did you mean {meant}?"),
             Self::NoValue(flag) => write!(f, "flag needs an argument: {flag}"),
         }
     }
@@ -60,7 +62,7 @@ pub fn normalise<S: AsRef<str>>(arguments: &[S]) -> Result<Vec<String>, ArgvErro
             None => (argument, None),
         };
         let known = flag.strip_prefix('-').and_then(|_| find(name));
-        let Some(key) = known else { return Err(ArgvError::Unknown(name.to_string())) };
+        let Some(key) = known else { return Err(unknown(name)) };
         let value = match (value, key.shape) {
             (Some(value), _) => value,
             (None, Shape::Switch) => "true".into(),
@@ -73,8 +75,24 @@ pub fn normalise<S: AsRef<str>>(arguments: &[S]) -> Result<Vec<String>, ArgvErro
     Ok(normal)
 }
 
+/// The error of a flag that does not exist. The flag that is meant is spelled as the operator spells: with dots, or with
+/// hyphens only.
+fn unknown(name: &str) -> ArgvError {
+    let bare = name.trim_start_matches('-');
+    let flags = ALL.iter().filter(|key| !key.flag.is_empty());
+    let meant = if bare.contains('.') {
+        nearest(bare, flags.map(|key| key.flag)).map(|flag| format!("--{flag}"))
+    } else {
+        let options: Vec<String> = flags.map(option).collect();
+        nearest(bare, options.iter().filter_map(|option| option.strip_prefix("--")))
+            .map(|flag| format!("--{flag}"))
+    };
+    ArgvError::Unknown(name.to_string(), meant)
+}
+
 /// The setting of `--a.b` or `--a-b`.
-fn find(name: &str) -> Option<&'static Key> {
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
     let bare = name.strip_prefix("--")?;
     ALL.iter().filter(|k| !k.flag.is_empty()).find(|k| k.flag == bare || option(k) == name)
 }

@@ -107,6 +107,13 @@ pub fn check(node: &Node, origin: &Origin, known: Option<&[&str]>) -> Result<Str
     if problems.is_empty() { Ok(writer.out) } else { Err(problems) }
 }
 
+/// A node as JSON.
+pub(super) fn json(node: &Node) -> String {
+    let mut writer = Writer { out: String::new(), lines: Vec::new(), duplicates: Vec::new() };
+    writer.value(node, "");
+    writer.out
+}
+
 struct Writer {
     out: String,
     /// The lines of the paths.

@@ -14,10 +14,12 @@ pub mod call_policy;
 mod check;
 pub mod confinement;
 mod duration;
+mod effective;
 mod hdr;
 pub mod keys;
 mod no_proxy;
 mod own;
+pub mod packed;
 pub mod peer;
 mod pem;
 mod problem;
@@ -28,13 +30,16 @@ mod read;
 mod reads;
 mod reference;
 pub mod route;
+pub mod schema;
 mod secret;
+pub mod settings;
 mod shell;
 mod sources;
 mod tree;
 pub mod types;
 mod url;
 mod worker;
+mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -114,23 +119,34 @@ pub fn file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, impl std::error:
     read::bytes(path, read::MAX_BUNDLE)
 }
 
+/// The settings that count, each with its origin and without secrets, as YAML or JSON; and what is wrong with them.
+///
+/// # Errors
+/// When the file cannot be chosen, read or understood as YAML.
+pub fn show(flags: &Flags, host: Host<'_>, json: bool) -> Result<(String, Vec<Problem>), Vec<Problem>> {
+    let mut sources = layers(flags, host)?;
+    let settings = effective::effective(&mut sources);
+    let text = if json { write::json(&settings) } else { write::yaml(&settings) };
+    Ok((text, load(flags, host).err().unwrap_or_default()))
+}
+
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.
 ///
 /// # Errors
 /// Every problem, in the order in which the settings are checked. A file that cannot be chosen, read or understood as
 /// YAML is the only problem reported: without it, everything it sets would be reported as missing.
 pub fn load(flags: &Flags, host: Host<'_>) -> Result<Config, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let file = match profile::select(flags, host) {
-        Ok(None) => None,
-        Ok(Some(path)) => match raw::open(&path) {
-            Ok((file, found)) => {
-                problems.extend(found);
-                Some(file)
-            }
-            Err(problem) => return Err(vec![problem]),
-        },
-        Err(problem) => return Err(vec![problem]),
+    check::config(layers(flags, host)?)
+}
+
+/// The layers of the configuration, the file read.
+fn layers<'a>(flags: &'a Flags, host: Host<'a>) -> Result<sources::Sources<'a>, Vec<Problem>> {
+    let (file, problems) = match profile::select(flags, host).map_err(|problem| vec![problem])? {
+        None => (None, Vec::new()),
+        Some(path) => {
+            let (file, problems) = raw::open(&path).map_err(|problem| vec![problem])?;
+            (Some(file), problems)
+        }
     };
-    check::config(sources::Sources::new(flags, host, file, problems))
+    Ok(sources::Sources::new(flags, host, file, problems))
 }

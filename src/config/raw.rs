@@ -13,6 +13,7 @@ use super::keys;
 use super::problem::{Place, Problem, show};
 use super::read;
 use super::tree::{self, Node, Value};
+use crate::policy::nearest;
 
 /// The settings of a file, by their dotted path. Values of nothing (`key:`) are left out.
 #[derive(Debug)]
@@ -129,27 +130,16 @@ pub fn unknown(place: &Place, name: &str, legal: &[&str]) -> Problem {
         place.path = parent;
     }
     let problem = Problem::new(&place, format!("unknown key {shown}"));
-    match legal.iter().map(|l| (distance(name, l), l)).min() {
-        Some((n, nearest)) if n <= 3 && n < nearest.len() => problem.hint(format!("did you mean {nearest}?")),
-        _ => problem.hint(format!("legal here: {}", legal.join(", "))),
+    match nearest(name, legal.iter().copied()).or_else(|| elsewhere(name)) {
+        Some(meant) => problem.hint(format!("did you mean {meant}?")),
+        None => problem.hint(format!("legal here: {}", legal.join(", "))),
     }
 }
 
-/// Levenshtein's distance, of the first 64 characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(64).enumerate() {
-        let mut next = vec![i.saturating_add(1)];
-        for (y, pair) in b.iter().zip(row.windows(2)) {
-            let [above_left, above] = *pair else { continue };
-            let left = next.last().copied().unwrap_or(usize::MAX);
-            let replaced = above_left.saturating_add(usize::from(x != *y));
-            next.push(replaced.min(above.saturating_add(1)).min(left.saturating_add(1)));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+/// The setting whose last part this is, when there is just one: it stands in the wrong section.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    let mut same = keys::ALL.iter().filter(|key| key.yaml.rsplit('.').next() == Some(name));
+    same.next().filter(|_| same.next().is_none()).map(|key| key.yaml)
 }
 
 #[cfg(test)]

@@ -49,13 +49,6 @@ fn a_syntax_error_names_file_line_and_column_and_nothing_of_the_text() {
     assert_eq!(error, "parse config file /nonexistent/p.yaml: no such file");
 }
 
-#[test]
-fn distances() {
-    assert_eq!(distance("", "abc"), 3);
-    assert_eq!(distance("levle", "level"), 2);
-    assert_eq!(distance("same", "same"), 0);
-}
-
 proptest::proptest! {
     #[test]
     fn no_file_is_too_odd(text in "(log|mcp|control_plane|a|- |: |\n|  |\\{|\\}|,|x){0,30}") {

@@ -4,11 +4,13 @@
 //! every MCP server are bound by the broker's as well, and the strictest verdict wins. There is no way to leave one
 //! out or to bring another: neither a file nor a variable nor a flag is read here.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use seccompiler::sock_filter;
 
 use super::kernel::Failed;
+use crate::policy::sha256_hex;
 
 /// Written by `policy/build.rs` from the policy of this target.
 mod compiled {
@@ -122,16 +124,36 @@ const NO_X32: Option<Program> = Some(("no_x32", compiled::NO_X32));
 #[cfg(not(target_arch = "x86_64"))]
 const NO_X32: Option<Program> = None;
 
+/// All that have filters of their own.
+const ROLES: [Role; 4] = [
+    Role::Broker,
+    Role::Worker,
+    Role::Child { inet: true, unix: false },
+    Role::Child { inet: false, unix: false },
+];
+
 /// The filter of this name. For the tests of single rules, which the roles consist of.
 #[must_use]
 pub fn program(name: &str) -> Option<Program> {
-    const ROLES: [Role; 4] = [
-        Role::Broker,
-        Role::Worker,
-        Role::Child { inet: true, unix: false },
-        Role::Child { inet: false, unix: false },
-    ];
     ROLES.into_iter().flat_map(programs).find(|(known, _)| *known == name)
+}
+
+/// The SHA-256 of all filters, in hex: of each in the order of their names the name, a NUL, and the instructions as the kernel
+/// takes them, little-endian.
+#[must_use]
+pub fn digest() -> String {
+    let mut bytes = Vec::new();
+    let filters: BTreeMap<&str, &[sock_filter]> = ROLES.into_iter().flat_map(programs).collect();
+    for (name, instructions) in filters {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.push(0);
+        for i in instructions {
+            bytes.extend_from_slice(&i.code.to_le_bytes());
+            bytes.extend([i.jt, i.jf]);
+            bytes.extend_from_slice(&i.k.to_le_bytes());
+        }
+    }
+    sha256_hex(&bytes)
 }
 
 /// Installs the filters of a role, for all threads and for good. Nothing takes them away again.

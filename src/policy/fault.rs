@@ -1,6 +1,7 @@
 //! What is wrong with a policy, each with its path, and the small readers that find it. Pure.
 
 use super::json::{Node, Value};
+use super::nearest;
 
 /// Longest part of a value that is repeated in a message, in characters.
 const SHOWN: usize = 64;
@@ -62,7 +63,10 @@ impl Faults {
             if legal.contains(&&**key) {
                 entries.push((&**key, at, value));
             } else {
-                let hint = format!("legal here: {}", legal.join(", "));
+                let hint = match nearest(key, legal.iter().copied()) {
+                    Some(meant) => format!("did you mean {meant}?"),
+                    None => format!("legal here: {}", legal.join(", ")),
+                };
                 self.hinted(&at, &format!("unknown key {}", show(key)), &hint);
             }
         }

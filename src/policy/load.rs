@@ -12,7 +12,7 @@ use super::json::{self, Node, Value};
 use super::rules::{Definition, Headers, Limits, Mode, Pins, Policy};
 
 /// The version that this program writes and reads.
-const VERSION: &str = "1";
+pub const VERSION: &str = "1";
 /// Most values of a policy.
 const MAX_VALUES: usize = 200_000;
 /// Most rules, and most names in all of them: each pair of names is compared once.
@@ -37,6 +37,19 @@ const ANSWER_HEADERS: [&str; 6] = [
     "mcp-session-id",
     "www-authenticate",
 ];
+
+/// The paths of all keys of a policy.
+#[cfg(test)]
+pub fn paths() -> Vec<String> {
+    let lists: [(&str, &[&str]); 5] = [
+        ("", &KEYS),
+        ("rules[].", &rule::KEYS),
+        ("rules[].limits.", &LIMITS),
+        ("limits.", &LIMITS),
+        ("headers.", &HEADERS),
+    ];
+    lists.iter().flat_map(|(prefix, names)| names.iter().map(move |name| format!("{prefix}{name}"))).collect()
+}
 
 /// Reads a policy. `known` are the channels that are configured, where that is known: a rule for another one could never
 /// be reached.

@@ -32,6 +32,7 @@ pub struct Setup {
     outer: Option<Vec<String>>,
     program: Option<PathBuf>,
     log_file: Option<PathBuf>,
+    no_file: bool,
     /// Holds the configuration and whatever the test puts beside it.
     pub dir: tempfile::TempDir,
 }
@@ -48,6 +49,7 @@ impl Setup {
             outer: None,
             program: None,
             log_file: None,
+            no_file: false,
             dir,
         }
     }
@@ -61,6 +63,12 @@ impl Setup {
     /// Adds a variable to the otherwise nearly empty environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Without a configuration file of its own: arguments and variables say everything.
+    pub fn without_file(mut self) -> Self {
+        self.no_file = true;
         self
     }
 
@@ -130,7 +138,11 @@ impl Setup {
             }
             (None, None) => traced(program),
         };
-        command.arg("run").arg("--config").arg(&config).args(&self.args);
+        command.arg("run");
+        if !self.no_file {
+            command.arg("--config").arg(&config);
+        }
+        command.args(&self.args);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -75,3 +75,29 @@ fn the_table_of_readme_has_every_setting_of_our_own_and_no_other() {
         .collect();
     assert_eq!(rows, own);
 }
+
+#[test]
+fn the_defaults_of_readme_are_those_of_config_show_and_of_the_schema() {
+    let readme = read("README.md");
+    let table = readme.split("### Settings that").nth(1).unwrap().split("\n## ").next().unwrap();
+    let settings = tunnelward::config::settings::settings();
+    let mut compared = 0;
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        for path in quoted(cells[1]) {
+            let row =
+                settings.row(path).unwrap_or_else(|| panic!("{path} is not in src/config/settings.txt"));
+            let default = match cells[3].split_once(" MiB") {
+                Some((number, _)) => (number.parse::<u64>().unwrap() << 20).to_string(),
+                None => cells[3].trim_matches(['`', '"']).to_string(),
+            };
+            // What is none, or is said in words.
+            let words = default.starts_with("none") || default.contains("the ") || default == "all";
+            if !words && !path.starts_with("confinement.user") && !path.starts_with("confinement.group") {
+                assert_eq!(row.default, default, "{path}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 25, "{compared} defaults compared");
+}

@@ -14,6 +14,34 @@ fn text(target: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+#[test]
+fn the_digest_of_the_filters_is_that_of_the_policy() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let source = build::compile(X86_64, &text(X86_64)).unwrap();
+    let mut bytes = Vec::new();
+    // The tables are in the order of their names, but for the one that is no filter of the policy.
+    let mut tables: Vec<&str> = source.split("pub(super) static ").skip(1).collect();
+    tables.sort_unstable();
+    for table in tables {
+        bytes.extend(table.split(':').next().unwrap().to_lowercase().bytes().chain([0]));
+        for line in table.lines().filter(|line| line.contains("sock_filter {")) {
+            let number = |name: &str| {
+                let rest = line.split_once(&format!("{name}: ")).unwrap().1;
+                let text = rest.split([',', ' ']).next().unwrap();
+                text.strip_prefix("0x")
+                    .map_or_else(|| text.parse(), |hex| u32::from_str_radix(hex, 16))
+                    .unwrap()
+            };
+            bytes.extend(u16::try_from(number("code")).unwrap().to_le_bytes());
+            bytes.extend(["jt", "jf"].map(|name| u8::try_from(number(name)).unwrap()));
+            bytes.extend(number(" k").to_le_bytes());
+        }
+    }
+    assert_eq!(tunnelward::policy::sha256_hex(&bytes), tunnelward::confine::seccomp::digest());
+}
+
 /// What the build says of the policy after a change.
 fn refusal(change: impl FnOnce(&mut Value)) -> String {
     let mut policy: Value = serde_json::from_str(&text(X86_64)).unwrap();

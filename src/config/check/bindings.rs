@@ -13,7 +13,7 @@ use crate::config::types::{Binding, Channel, Secret, Transport};
 use crate::config::url;
 
 /// Members of an entry in the file.
-const MEMBERS: [&str; 12] = [
+pub const MEMBERS: [&str; 12] = [
     "channel",
     "url",
     "unix_socket",
@@ -173,7 +173,7 @@ pub fn http(s: &mut Sources<'_>, proxies: &Proxies) -> (Vec<Binding>, BTreeMap<u
 }
 
 /// Takes a flag or line apart: a bare URL, or `channel=…,url=…` with the file's members in kebab case.
-fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
+pub fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     let known = |piece: &str| {
         let (name, value) = piece.split_once('=')?;
         let name = name.trim().to_ascii_lowercase().replace('-', "_");

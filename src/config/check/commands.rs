@@ -15,7 +15,7 @@ use crate::config::shell;
 use crate::config::sources::Sources;
 use crate::config::types::{Binding, Channel, Command, Transport};
 
-const MEMBERS: [&str; 8] =
+pub const MEMBERS: [&str; 8] =
     ["channel", "command", "serialize", "stateless", "cwd", "env", "pass_env", "confinement"];
 /// What children get of the agent's environment, besides every `LC_` variable.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TZ"];
@@ -77,7 +77,7 @@ pub fn stdio(
 }
 
 /// Takes a flag or line apart: a bare command, `channel=x,command=…` or `command=…,channel=x`.
-fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
+pub fn line(text: &str) -> Result<Vec<(&'static str, String)>, String> {
     let strip = |text: &str, name: &str| {
         let head = text.get(..name.len())?;
         head.eq_ignore_ascii_case(name).then(|| text.get(name.len()..).unwrap_or_default().to_string())

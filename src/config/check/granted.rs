@@ -10,7 +10,7 @@ use crate::config::profile::expand;
 use crate::config::sources::Sources;
 use crate::config::tree::{Node, Value};
 
-const MEMBERS: [&str; 6] = ["read", "write", "execute", "tcp_ports", "unix_sockets", "max_processes"];
+pub const MEMBERS: [&str; 6] = ["read", "write", "execute", "tcp_ports", "unix_sockets", "max_processes"];
 /// Bounds of `max_processes`: more than any machine that this runs on can hold.
 const PROCESSES: std::ops::RangeInclusive<u32> = 1..=100_000;
 

@@ -117,6 +117,30 @@ pub fn roots(mut sources: Sources<'_>, target: &HttpUrl) -> Result<Roots, Vec<Pr
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
 }
 
+/// What takes a flag or line of a setting apart whose entries are maps in the file.
+pub fn line(key: &keys::Key) -> Option<bindings::Line> {
+    match *key {
+        keys::MCP_SERVER_URLS => Some(bindings::line),
+        keys::MCP_COMMANDS => Some(commands::line),
+        _ => None,
+    }
+}
+
+/// The paths of the members of entries and of a policy, where something reads them.
+#[cfg(test)]
+pub fn members() -> Vec<String> {
+    let policy = crate::policy::paths();
+    let lists: [(&str, &[&str]); 3] = [
+        ("mcp.server_urls[]", &bindings::MEMBERS),
+        ("mcp.commands[]", &commands::MEMBERS),
+        ("mcp.commands[].confinement", &granted::MEMBERS),
+    ];
+    let below = |(prefix, names): &(&str, &[&str])| {
+        names.iter().map(|name| format!("{prefix}.{name}")).collect::<Vec<_>>()
+    };
+    lists.iter().flat_map(below).chain(policy.into_iter().map(|path| format!("policy.{path}"))).collect()
+}
+
 /// What can only be said of all bindings together.
 fn routes(s: &mut Sources<'_>, bindings: &[Binding], polled: Option<&[Channel]>) {
     let flag = Place::named(format!("--{}", keys::POLL_CHANNELS.flag));

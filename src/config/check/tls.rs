@@ -69,7 +69,8 @@ pub fn control(s: &mut Sources<'_>, origin: Option<&HttpUrl>, bundle: bool) -> P
         s.refuse(Problem::new(&place, "control_plane.ca_bundle_only needs a ca_bundle"));
     }
     if origin.is_some_and(|origin| origin.uri().scheme_str() == Some("http")) {
-        for key in [&keys::CONTROL_PINS, &keys::CONTROL_CLIENT_CERT, &keys::CONTROL_BUNDLE_ONLY] {
+        let only = bundle_only.then_some(&keys::CONTROL_BUNDLE_ONLY);
+        for key in [&keys::CONTROL_PINS, &keys::CONTROL_CLIENT_CERT].into_iter().chain(only) {
             let place = s.flag(key).or_else(|| s.env(key)).map(|g| g.place);
             if let Some(place) = place.or_else(|| s.node(key).map(|(place, _)| place)) {
                 let why = format!("{} has no meaning with an http:// control plane", key.name());

@@ -16,7 +16,10 @@ mod mcp;
 mod policy;
 mod proxy;
 mod rules;
+mod show;
+mod table;
 mod tls;
+mod typos;
 mod withheld;
 
 const ID: &str = "tunnel_0123456789abcdefghijklmnopqrstuv";
@@ -67,6 +70,19 @@ impl Try {
         self
     }
     fn run(&self) -> Result<Config, Vec<String>> {
+        self.with(|flags, host, root| {
+            load(flags, host)
+                .map_err(|problems| problems.iter().map(|p| p.to_string().replace(root, "")).collect())
+        })
+    }
+    /// What `config show` prints, with its problems.
+    fn shown(&self) -> (String, Vec<Problem>) {
+        self.with(|flags, host, root| {
+            let (text, problems) = crate::config::show(flags, host, false).unwrap();
+            (text.replace(root, ""), problems)
+        })
+    }
+    fn with<T>(&self, what: impl FnOnce(&Flags, Host<'_>, &str) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let etc = tempfile::tempdir().unwrap();
         if let Some((passwd, group)) = &self.root {
@@ -84,8 +100,8 @@ impl Try {
             flags.add("config", path.to_str().unwrap().into());
         }
         let root = format!("{}/", dir.path().display());
-        load(&flags, Host { env: &self.env, uid: id, gid: id, accounts: &Accounts::of(etc.path()) })
-            .map_err(|problems| problems.iter().map(|p| p.to_string().replace(&root, "")).collect())
+        let accounts = Accounts::of(etc.path());
+        what(&flags, Host { env: &self.env, uid: id, gid: id, accounts: &accounts }, &root)
     }
     #[track_caller]
     fn good(&self) -> Config {
