@@ -155,12 +155,12 @@ all() {
     done
 }
 put 755 bin/tunnelward "$prefix/bin/tunnelward"
-units=$(mktemp -d)
-trap 'rm -rf "$list" "$units"' EXIT
+made=$(mktemp -d)
+trap 'rm -rf "$list" "$made"' EXIT
 for unit in systemd/*.service systemd/*.socket; do
-    sed "s,/usr/local/bin/,$prefix/bin/,g" "$unit" >"$units/${unit##*/}"
+    sed "s,/usr/local/bin/,$prefix/bin/,g" "$unit" >"$made/${unit##*/}"
 done
-all "$units" "$lib/systemd/system"
+all "$made" "$lib/systemd/system"
 put 644 systemd/tunnelward.sysusers "$lib/sysusers.d/tunnelward.conf"
 put 644 systemd/tunnelward.tmpfiles "$lib/tmpfiles.d/tunnelward.conf"
 needs_restart=$changed
