@@ -41,6 +41,9 @@ install_the_archive() {
     must "no configuration was written" [ -z "$(inside ls -A /etc/tunnelward)" ]
     must "installing it once more changes nothing" installer "${signed[@]}"
     must "it says so" said "nothing has changed"
+    must "a kernel that cannot confine is named" inside systemd-run --quiet --wait --pipe --collect \
+        --property='SystemCallFilter=~landlock_create_ruleset' --property=SystemCallErrorNumber=ENOSYS \
+        sh -c '/root/tunnelward-*/install.sh | grep -A1 "^attention" | grep -q "does not offer Landlock"'
     must "an image is filled without touching this system" installer --root /run/image
     must "with everything in its place" inside sh -c \
         'cmp /run/image/usr/local/bin/tunnelward /usr/local/bin/tunnelward && grep -q ^tunnelward: /run/image/etc/passwd &&
