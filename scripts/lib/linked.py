@@ -147,7 +147,7 @@ def check(target, bom, debug):
     for key, checksum in lock().items():
         if key in components and components[key]["hashes"] != [{"alg": "SHA-256", "content": checksum}]:
             sys.exit(f"!!! {bom}: {key} has another digest in Cargo.lock")
-    sources = {match.decode() for match in re.findall(rb"/crates/([A-Za-z0-9_.+-]+)/", Path(debug).read_bytes())}
+    sources = {match.decode() for match in re.findall(rb"\0/crates/([A-Za-z0-9_.+-]+)/", Path(debug).read_bytes())}
     strange = sources - {f"{name}-{version}" for name, version in components}
     # A debug file that names nothing would agree with everything.
     if strange or len(sources) < len(components) // 2:
