@@ -170,6 +170,8 @@ done
 all policy "$share/policy"
 all examples "$share/examples"
 all container "$share/container"
+# For the way back, when the archive is gone.
+put 755 install.sh "$share/install.sh"
 for file in README.md SECURITY.md CHANGELOG.md LICENSE THIRD-PARTY.txt RUST-STD.html sbom.cdx.json build-info.json; do
     put 644 "$file" "$share/$file"
 done
@@ -190,8 +192,9 @@ cp "$list" "$manifest"
 
 if ! grep -q '^tunnelward:' "$root/etc/passwd" 2>/dev/null; then
     say "adding the account tunnelward"
-    systemd-sysusers ${root:+--root="$root"} tunnelward.conf 2>/dev/null ||
-        fail "systemd-sysusers cannot add the account tunnelward: systemd-sysusers tunnelward.conf says why"
+    mkdir -p "$root/etc"
+    problem=$(systemd-sysusers ${root:+--root="$root"} tunnelward.conf 2>&1) ||
+        fail "systemd-sysusers cannot add the account tunnelward: $problem"
 fi
 systemd-tmpfiles ${root:+--root="$root"} --create tunnelward.conf || fail "/etc/tunnelward cannot be made"
 

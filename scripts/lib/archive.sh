@@ -44,6 +44,10 @@ install_the_archive() {
     must "a kernel that cannot confine is named" inside systemd-run --quiet --wait --pipe --collect \
         --property='SystemCallFilter=~landlock_create_ruleset' --property=SystemCallErrorNumber=ENOSYS \
         sh -c '/root/tunnelward-*/install.sh | grep -A1 "^attention" | grep -q "does not offer Landlock"'
+    must "where SELinux is on, what was installed is labelled" inside sh -c 'mkdir /run/fake && cd /run/fake &&
+        printf "#!/bin/sh\n" >selinuxenabled && printf "#!/bin/sh\necho \"\$*\" >>/run/labelled\n" >restorecon && chmod +x * &&
+        PATH=/run/fake:$PATH /root/tunnelward-*/install.sh >/dev/null &&
+        grep -q "/usr/local/bin/tunnelward$" /run/labelled && grep -q "/etc/tunnelward$" /run/labelled'
     must "an image is filled without touching this system" installer --root /run/image
     must "with everything in its place" inside sh -c \
         'cmp /run/image/usr/local/bin/tunnelward /usr/local/bin/tunnelward && grep -q ^tunnelward: /run/image/etc/passwd &&
@@ -74,7 +78,8 @@ a_profile_that_the_newer_version_does_not_take() {
 }
 
 take_the_archive_away() {
-    must "it is taken away" installer --uninstall
+    must "it is taken away" inside sh -c '/usr/local/share/tunnelward/install.sh --uninstall >/run/said'
+    inside cat /run/said >"$dir/said"
     must "what stays is said" said "/etc/tunnelward"
     must "the service is stopped" is ActiveState inactive
     must "nothing of it is left" inside sh -c '! find /usr/local /usr/lib/systemd /etc/systemd/system -name "*tunnelward*" -not -name "*.d" -not -path "*.d/*" | grep .'
