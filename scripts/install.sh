@@ -114,6 +114,17 @@ fi
 has systemd-sysusers && has systemd-tmpfiles ||
     fail "systemd-sysusers and systemd-tmpfiles are missing: systemd 252 or later is needed (README: to run it without)"
 
+# understood UNIT PROFILE: what this version says of it, where the unit's variables and credentials are.
+understood() {
+    set -- "$1" "$2" "--property=Environment=$(systemctl show --value --property=Environment "$1")"
+    for file in $(systemctl show --property=EnvironmentFiles "$1" | sed -n 's/^EnvironmentFiles=\(.*\) (ignore_errors=.*)$/\1/p'); do
+        set -- "$@" "--property=EnvironmentFile=-$file"
+    done
+    unit=$1 profile=$2
+    shift 2
+    systemd-run --quiet --wait --pipe --collect "$@" --setenv="CREDENTIALS_DIRECTORY=/run/credentials/$unit" \
+        "$here/bin/tunnelward" config check --config "$profile" 2>&1
+}
 # A configuration in use that the new version does not take is no reason to stop the old one.
 if running; then
     for unit in $(systemctl list-units --plain --no-legend --state=active 'tunnelward.service' 'tunnelward@*.service' | cut -d' ' -f1); do
@@ -124,7 +135,7 @@ if running; then
         esac
         [ -f "$profile" ] || continue
         code=0
-        problems=$(bin/tunnelward config check --config "$profile" 2>&1) || code=$?
+        problems=$(understood "$unit" "$profile") || code=$?
         [ $code != 78 ] || fail "nothing was changed: tunnelward $version does not take $profile:
 $problems"
     done

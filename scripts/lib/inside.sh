@@ -75,7 +75,12 @@ UNIT
         server "$python"
         ;;
     http)
-        profile "server_urls: [{channel: main, url: \"$2\"}]"
+        # A secret of each kind: what an installer must see as the service does.
+        profile "server_urls: [{channel: main, url: \"$2\"}]
+  extra_headers: {X-Lab: \"env:LAB_WORD\"}"
+        echo 'LAB_WORD="a word"' >/etc/tunnelward/environment
+        printf '[Service]\nEnvironmentFile=/etc/tunnelward/environment\nEnvironment="LAB_OTHER=a b"\n' \
+            >$units/tunnelward.service.d/60-environment.conf
         ;;
     newer)
         # The same version in a binary with other bytes, as a machine sees a newer one.
