@@ -1,7 +1,8 @@
 # Sourced by scripts/service: the archive of a release in the hands of who installs it.
 
-# The one command of README that verifies a signature.
-verifies() { inside sh -c 'cd /run/in && openssl pkeyutl -verify -pubin -inkey '"$1"' -rawin -in tunnelward-*.tar.gz -sigfile tunnelward-*.tar.gz.sig'; }
+# verifies KEY: by the command of README.
+documented=$(sed -n 's/^    \(openssl pkeyutl -verify .*\)$/\1/p' "$ROOT/README.md")
+verifies() { inside sh -c "cd /run/in && name=\$(basename tunnelward-*.tar.gz .tar.gz) && ${documented/release.pub/$1}"; }
 # installer ARGUMENTS...: what it says is in $dir/said.
 installer() { inside sh -c 'cd /root/tunnelward-* && ./install.sh "$@"' sh "$@" >"$dir/said" 2>&1; }
 signed=(--key /run/in/release.pub --archive)
@@ -27,6 +28,7 @@ install_the_archive() {
     local archive
     archive=/run/in/$(cd "$dir/in" && echo tunnelward-*.tar.gz)
     signed+=("$archive")
+    [ -n "$documented" ] || fail "README does not say how to verify a signature"
     must "the signature verifies with the key of the release" verifies release.pub
     must "and with no other" eval '! verifies other.pub >/dev/null 2>&1'
     must "another key is refused" refused "not signed with the key" installer --key /run/in/other.pub --archive "$archive"
