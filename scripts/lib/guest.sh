@@ -6,7 +6,7 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 BOOT=600
 # What tests/kernels/init must have reported: an early end is no success.
 RESULTS=(
-    version lab refuses-the-kernel http http-ends stdio stdio-ends broker-is-confined worker-is-confined
+    version lab refuses-the-kernel tells-an-installer http http-ends stdio stdio-ends broker-is-confined worker-is-confined
     says-what-is-lost no-violation probe
 )
 

@@ -131,3 +131,14 @@ install_python() {
     /usr/bin/python3 -m venv .
     bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/tests/interop/requirements.txt"
 }
+
+# What reads the recipe of the container and the manifests, in the versions of scripts/lib/linters.txt.
+use_linters() {
+    interop_directory
+    pinned linters "$ROOT/scripts/lib/linters.txt"
+}
+install_linters() {
+    say "installing the linters of containers (PyPI packages) in $PWD"
+    /usr/bin/python3 -m venv .
+    bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/scripts/lib/linters.txt"
+}
