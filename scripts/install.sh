@@ -72,8 +72,9 @@ take_away() {
     find "$root$share" -depth -type d -exec rmdir {} \; 2>/dev/null || true
     ! running || systemctl daemon-reload
     say "removed. Left as they are, with what is in them:"
-    for place in /etc/tunnelward /etc/systemd/system/tunnelward.service.d /var/log/tunnelward /var/lib/tunnelward; do
-        [ ! -e "$root$place" ] || say "    $place"
+    for place in "$root"/etc/tunnelward "$root"/etc/systemd/system/tunnelward*.service.d "$root"/var/log/tunnelward* \
+        "$root"/var/lib/tunnelward*; do
+        [ ! -e "$place" ] || say "    ${place#"$root"}"
     done
     say "    the account tunnelward"
     exit 0

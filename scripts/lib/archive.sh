@@ -58,6 +58,7 @@ install_the_archive() {
 
 upgrade_under_load() {
     local before
+    inside systemctl start tunnelward@second
     before=$(property MainPID)
     inside sh /run/in/inside.sh newer
     # 15 seconds at least.
@@ -68,11 +69,14 @@ upgrade_under_load() {
     must "the newer version installs" inside sh -c '/run/newer/install.sh >/run/newer.said 2>&1 || { cat /run/newer.said; exit 1; }'
     must "while calls are made" kill -0 $load
     must "it waited for the service" inside grep -q "restarting tunnelward.service" /run/newer.said
-    must "the service runs the newer binary" inside sh -c "cmp /run/newer/bin/tunnelward /proc/\$(systemctl show --value --property=MainPID tunnelward)/exe"
+    runs_newer() { inside sh -c "cmp /run/newer/bin/tunnelward /proc/\$(systemctl show --value --property=MainPID $1)/exe"; }
+    must "the service runs the newer binary" runs_newer tunnelward
+    must "and so does the other one" runs_newer tunnelward@second
     must "in another process" [ "$(property MainPID)" != "$before" ]
     wait $load || true
     sed 's/^/    /' "$dir/load" >&2
     must "no call of 3000 was lost" grep -q '"calls":3000,.*"errors":0,' "$dir/load"
+    inside systemctl stop tunnelward@second
 }
 
 a_profile_that_the_newer_version_does_not_take() {

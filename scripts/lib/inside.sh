@@ -81,6 +81,9 @@ UNIT
         echo 'LAB_WORD="a word"' >/etc/tunnelward/environment
         printf '[Service]\nEnvironmentFile=/etc/tunnelward/environment\nEnvironment="LAB_OTHER=a b"\n' \
             >$units/tunnelward.service.d/60-environment.conf
+        # And another service for the same tunnel.
+        cp -p /etc/tunnelward/profile.yaml /etc/tunnelward/second.yaml
+        cp -r $units/tunnelward.service.d $units/tunnelward@.service.d
         ;;
     newer)
         # The same version in a binary with other bytes, as a machine sees a newer one.
