@@ -17,6 +17,7 @@ use super::slots::Slots;
 use super::spawn::Images;
 use crate::audit::event::Event;
 use crate::config::types::{Command, Restart};
+use crate::health::ready::Server;
 use crate::ipc::msg::Era;
 use crate::log::{Log, Value};
 use crate::sys::process::Kill;
@@ -137,6 +138,34 @@ impl Children {
             Some(child) if child.is_starting() => None,
             _ => Some(false),
         }
+    }
+
+    /// How the server of a slot is.
+    #[must_use]
+    pub fn state(&self, index: u8) -> Server<'static> {
+        let mut live = self.live.iter().filter(|c| c.id.index == index);
+        let is_spent = self.slots.get(index).is_some_and(|slot| slot.spent);
+        if live.clone().any(Child::serves) {
+            Server::Fine
+        } else if self.planned.iter().any(|plan| plan.index == index) {
+            if is_spent { Server::Spent } else { Server::Restarting }
+        } else if live.any(Child::is_starting) {
+            if is_spent { Server::Spent } else { Server::Starting }
+        } else {
+            Server::Restarting
+        }
+    }
+
+    /// The same in a word, and how often it was started anew.
+    #[must_use]
+    pub fn standing(&self, index: u8) -> (&'static str, u32) {
+        let word = match self.state(index) {
+            Server::Fine | Server::Unknown | Server::Unreachable(_) => "running",
+            Server::Starting => "starting",
+            Server::Restarting => "restarting",
+            Server::Spent => "failing",
+        };
+        (word, self.slots.get(index).map_or(0, |slot| slot.restarts))
     }
 
     /// Every one of these commands gets a child, as at the start.
@@ -270,6 +299,8 @@ impl Children {
     fn again(&mut self, id: Id, era: Option<Era>, now: Instant, gone: &mut Vec<Gone>) {
         let Some(slot) = self.slots.get_mut(id.index).filter(|slot| slot.used) else { return };
         let pause = slot.budget.next(now);
+        slot.spent = pause.spent;
+        slot.restarts = slot.restarts.saturating_add(1);
         if pause.spent {
             let mut fields = self.describe(id);
             fields.push(("retry_in_ms", pause.wait.as_millis().into()));

@@ -28,7 +28,8 @@ impl Broker {
     ) -> io::Result<WorkerId> {
         let id = WorkerId(self.last_worker.0.saturating_add(1));
         let config = other.unwrap_or(&self.config);
-        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots), now)?;
+        let listener = self.front.listener().map(|fd| fd.try_clone_to_owned()).transpose()?;
+        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots, listener), now)?;
         self.last_worker = id;
         let pid = worker.process.pid();
         self.log.info("broker", "worker started", &[("pid", pid.into())]);
@@ -61,6 +62,8 @@ impl Broker {
 
     pub(super) fn plan_worker(&mut self, now: Instant) {
         let pause = self.worker_budget.next(now);
+        self.truth.worker_restarts = self.truth.worker_restarts.saturating_add(1);
+        self.truth.spent = pause.spent;
         self.restart_at = Some(now + pause.wait);
         let fields = [("retry_in_ms", pause.wait.as_millis().into())];
         if pause.spent {
@@ -111,9 +114,6 @@ impl Broker {
         if self.current == Some(id) {
             self.current = None;
             self.gone.clear();
-            if self.stopping.is_none() && !well {
-                self.notify.status("the worker died and is being replaced");
-            }
             // A new worker that is on its way takes the place.
             if self.stopping.is_none() && self.incoming.is_none() {
                 self.plan_worker(now);

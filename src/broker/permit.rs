@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 pub use super::breach::Breach;
 use super::breach::name;
 pub use super::held::Held;
+use super::tempo::Tempo;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Answer, Ask, CallKind, Carried, Denied, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
-    MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
+    Answer, Ask, CallKind, Carried, Denied, Era, FromWorker, MAX_REACH, MAX_REQUEST_ID, MAX_RETIRED,
+    MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Trouble, Verdict,
 };
 
 /// Most permitted calls that have not ended.
@@ -71,7 +72,16 @@ pub enum Step {
     /// Polling works.
     PollOk,
     /// Polling fails.
-    PollFailing(String),
+    PollFailing(Trouble, String),
+    /// A server can be reached, or why not.
+    Reach {
+        /// A binding of the worker's configuration.
+        binding: u8,
+        /// Why not.
+        reason: Option<String>,
+    },
+    /// It wants to know how the service is.
+    Facts,
     /// The worker's loops move, the poll loop this late.
     Beat(Duration),
     /// A child is wanted.
@@ -132,6 +142,9 @@ pub struct Permit {
     sockets: BTreeSet<u8>,
     /// Requests for a connection that are not answered yet.
     tickets: BTreeSet<u32>,
+    /// It has asked how the service is, and was not answered.
+    asks_facts: bool,
+    tempo: Tempo,
 }
 
 impl Permit {
@@ -148,6 +161,8 @@ impl Permit {
             given: vec![None; commands],
             sockets: BTreeSet::new(),
             tickets: BTreeSet::new(),
+            asks_facts: false,
+            tempo: Tempo::default(),
         }
     }
 
@@ -161,6 +176,17 @@ impl Permit {
     /// The worker got the answer to a request for a connection.
     pub fn answered(&mut self, ticket: u32) {
         self.tickets.remove(&ticket);
+    }
+
+    /// The worker was told how the service is.
+    pub fn told_facts(&mut self) {
+        self.asks_facts = false;
+    }
+
+    /// The channel of a binding.
+    #[must_use]
+    pub fn channel(&self, binding: u8) -> Option<&Channel> {
+        self.channels.get(usize::from(binding))
     }
 
     /// The worker was told to drain.
@@ -246,8 +272,23 @@ impl Permit {
                 Ok(Step::Done { held: Box::new(held), outcome, answer })
             }
             FromWorker::PollOk {} => Ok(Step::PollOk),
-            FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
-            FromWorker::PollFailing { reason } => Ok(Step::PollFailing(reason)),
+            FromWorker::PollFailing { reason, .. } if reason.len() > MAX_REASON => Err(Breach::LongReason),
+            FromWorker::PollFailing { kind, reason } => Ok(Step::PollFailing(kind, reason)),
+            FromWorker::Reach { binding, reason } => {
+                self.tempo.count(now)?;
+                let legal = |r: &String| r.len() <= MAX_REACH && !r.chars().any(char::is_control);
+                if self.channel(binding).is_none() || !reason.as_ref().is_none_or(legal) {
+                    return Err(Breach::BadReach(binding));
+                }
+                Ok(Step::Reach { binding, reason })
+            }
+            FromWorker::Facts {} => {
+                self.tempo.count(now)?;
+                if std::mem::replace(&mut self.asks_facts, true) {
+                    return Err(Breach::OutOfState("facts"));
+                }
+                Ok(Step::Facts)
+            }
             FromWorker::Beat { late_ms } => Ok(Step::Beat(Duration::from_millis(late_ms))),
             FromWorker::Spawn { index, era, seen } => {
                 self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;
