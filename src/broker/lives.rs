@@ -89,7 +89,7 @@ impl Broker {
         let Some(status) = self.workers.get_mut(at).and_then(|w| w.process.reap()) else { return };
         let mut worker = self.workers.remove(at);
         worker.stderr.close(&self.log, now);
-        let well = self.say_end(&worker, status);
+        self.say_end(&worker, status);
         self.record_exit("worker", worker.process.pid(), status);
         if let Some(breach) = worker.breach() {
             self.record_violation(breach);
@@ -127,8 +127,8 @@ impl Broker {
         }
     }
 
-    /// Whether it had finished.
-    fn say_end(&self, worker: &Worker, status: ExitStatus) -> bool {
+    /// What is known of its end.
+    fn say_end(&self, worker: &Worker, status: ExitStatus) {
         let mut fields = vec![how_ended(status), ("calls_held", worker.held().len().into())];
         if worker.held().len() > 0 {
             fields.push(("request_ids", supervise::some_ids(worker).into()));
@@ -141,7 +141,6 @@ impl Broker {
         } else {
             self.log.error("broker", "worker died", &fields);
         }
-        well
     }
 
     /// Ends the servers that no worker needs any more.

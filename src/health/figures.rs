@@ -135,7 +135,7 @@ pub struct Figures {
     /// The last calls, the newest last.
     pub recent: VecDeque<Recent>,
     /// Calls that ended in each of the last 60 seconds: the second, and how many.
-    minute: [(u64, u64); 60],
+    minute: Vec<(u64, u64)>,
 }
 
 /// One end, with all that is counted of it.
@@ -159,7 +159,7 @@ impl Figures {
     /// Of these channels.
     pub fn new(channels: impl IntoIterator<Item = String>) -> Self {
         let channels = channels.into_iter().map(|name| Channel { name, ..Channel::default() }).collect();
-        let minute = [(0, 0); 60];
+        let minute = vec![(0, 0); 60];
         Self { channels, minute, ..Self::default() }
     }
 

@@ -46,15 +46,15 @@ impl Text {
         self.sample(name, &[], value);
     }
 
-    fn each<'a, V: Display>(
+    fn each<S: AsRef<str>, V: Display>(
         &mut self,
         (name, kind, help): (&str, &str, &str),
         label: &str,
-        values: impl IntoIterator<Item = (&'a str, V)>,
+        values: impl IntoIterator<Item = (S, V)>,
     ) {
         self.family(name, kind, help);
         for (of, value) in values {
-            self.sample(name, &[(label, of)], value);
+            self.sample(name, &[(label, of.as_ref())], value);
         }
     }
 

@@ -241,7 +241,7 @@ impl Dispatch {
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
             pass: Pass::default(),
-            tally: Tally { outcome: "in_doubt", ..Tally::new("call", Instant::now()) },
+            tally: Tally::new("call", Instant::now()).with("in_doubt"),
         };
         self.reply(job, reply);
     }
@@ -266,7 +266,7 @@ impl Dispatch {
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
             pass: Pass::default(),
-            tally: Tally { outcome: "malformed", ..Tally::new("call", received) },
+            tally: Tally::new("call", received).with("malformed"),
         };
         self.reply(job, reply);
     }

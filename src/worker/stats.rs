@@ -52,6 +52,12 @@ impl Tally {
         }
     }
 
+    /// The same with another outcome.
+    #[must_use]
+    pub fn with(self, outcome: &'static str) -> Self {
+        Self { outcome, ..self }
+    }
+
     /// It is this message.
     pub fn is(&mut self, message: &Message) {
         if message.id().is_none() {

@@ -17,6 +17,7 @@ mod lab;
 mod lab_itself;
 
 mod agent;
+mod asking;
 mod audit;
 mod calls;
 mod cases;
@@ -46,6 +47,7 @@ mod denied;
 mod docs;
 mod export_fields;
 mod forward_proxy;
+mod health;
 mod house;
 mod interop;
 mod ipc_hostile;
