@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::drain::Drain;
@@ -35,8 +35,14 @@ const LEFTOVER_TIME: Duration = Duration::from_millis(500);
 /// When no descriptor is left, or the like.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers until the drain order, then those that were accepted before.
-pub async fn serve(listener: AsyncFd<OwnedFd>, pages: Pages, drain: Drain, log: Log) {
+/// Answers until another worker has taken over or this one has `ended`, then those that were accepted before.
+pub async fn serve(
+    listener: AsyncFd<OwnedFd>,
+    pages: Pages,
+    drain: Drain,
+    mut ended: oneshot::Receiver<()>,
+    log: Log,
+) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let next = async {
@@ -46,7 +52,8 @@ pub async fn serve(listener: AsyncFd<OwnedFd>, pages: Pages, drain: Drain, log: 
         };
         let (connection, slot) = tokio::select! {
             next = next => next,
-            () = drain.begun() => break,
+            () = drain.retired() => break,
+            _ = &mut ended => break,
         };
         let pages = pages.clone();
         tokio::spawn(async move {

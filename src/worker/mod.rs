@@ -160,12 +160,15 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         tokio::spawn(proxies.watch());
         tokio::spawn(pulse.beat(link.clone()));
         tokio::spawn(reach::watch(Arc::clone(&lanes), link.clone(), drain.clone()));
-        let answering = listener.map(|socket| tokio::spawn(front::serve(socket, pages, drain.clone(), log)));
+        let (done, ended) = oneshot::channel();
+        let serving = listener.map(|socket| front::serve(socket, pages, drain.clone(), ended, log));
+        let serving = serving.map(tokio::spawn);
         polling.run().await;
         let unfinished = drain.finish().await;
-        if let Some(answering) = answering {
-            // It has had its order, and is bounded.
-            let _ = answering.await;
+        drop(done);
+        if let Some(serving) = serving {
+            // Nothing but what it has accepted holds it up, and that is bounded.
+            let _ = serving.await;
         }
         return_children(&lanes, &link).await;
         // What was said of children before is not overtaken either.

@@ -76,11 +76,11 @@ impl Reach {
         watcher.into_iter().for_each(|watcher| watcher.notify_one());
     }
 
-    /// When it is to be tried.
-    fn due(&self) -> Option<Instant> {
+    /// When it is to be tried; `now`, if nothing is known of it.
+    fn due(&self, now: Instant) -> Option<Instant> {
         self.with(|known| {
             let pace = if matches!(known.now, Some(Some(_))) { AGAIN } else { QUIET };
-            (!known.trying).then(|| known.at.map_or_else(Instant::now, |at| at + pace))
+            (!known.trying).then(|| known.at.map_or(now, |at| at + pace))
         })
     }
 
@@ -111,7 +111,7 @@ pub async fn watch(lanes: Arc<Lanes>, link: Link, drain: Drain) {
         let now = Instant::now();
         let mut next = now + QUIET;
         for (binding, lane) in &watched {
-            match lane.reach.due() {
+            match lane.reach.due(now) {
                 Some(at) if at <= now => {
                     lane.reach.with(|known| known.trying = true);
                     tokio::spawn(attempt(Arc::clone(lane)));

@@ -78,7 +78,7 @@ async fn slow_and_silent_connections_are_cut_and_harm_nobody() {
         assert_eq!(get(&world.agent, "/healthz").await.status, 200);
     }
     let one = world.call(Command::call("one", "1", "ping", "{}")).await;
-    assert_eq!(one.code, 200);
+    assert_eq!(one.resp_code, 200);
     let began = Instant::now();
     let mut rest = Vec::new();
     slow[0].read_to_end(&mut rest).await.unwrap();
