@@ -20,10 +20,8 @@ impl Broker {
             (None, true) => "running",
             (None, false) => "starting",
         };
-        let reasons: Vec<Value> = reasons
-            .iter()
-            .map(|r| json!({"code": r.code, "channel": r.channel, "text": r.text}))
-            .collect();
+        let reasons: Vec<Value> =
+            reasons.iter().map(|r| json!({"code": r.code, "channel": r.channel, "text": r.text})).collect();
         let children: Vec<Value> = self
             .config
             .commands

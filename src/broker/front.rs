@@ -70,7 +70,8 @@ impl Front {
         match &config.listen {
             None => {}
             Some(Listen::Tcp(address)) => {
-                let failed = |error| FrontError { what: format!("cannot listen on {address}"), remedy: MOVE, error };
+                let failed =
+                    |error| FrontError { what: format!("cannot listen on {address}"), remedy: MOVE, error };
                 let (listener, bound) = listen::tcp(*address).map_err(failed)?;
                 (front.listener, front.url) = (Some(listener), url(bound.ip(), bound.port()));
             }

@@ -17,7 +17,10 @@ fn a_socket_is_private_answers_and_goes_with_its_owner() {
     assert_eq!(path.parent().unwrap().metadata().unwrap().mode() & 0o027, 0);
     UnixStream::connect(&path).unwrap();
     let again = Front::open(&config, None).unwrap_err().to_string();
-    assert!(again.contains("already accepting connections") && again.contains("health.unix_socket"), "{again}");
+    assert!(
+        again.contains("already accepting connections") && again.contains("health.unix_socket"),
+        "{again}"
+    );
     drop(front);
     assert!(!path.exists());
 }

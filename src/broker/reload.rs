@@ -241,7 +241,10 @@ fn changed_for_good<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a 
         same(old.worker.control.tunnel_id == new.worker.control.tunnel_id, "control_plane.tunnel_id"),
         same(old.log == new.log, "log"),
         same(old.audit == new.audit, "audit"),
-        same(old.health.listen == new.health.listen, "health.listen_addr, health.unix_socket or health.enabled"),
+        same(
+            old.health.listen == new.health.listen,
+            "health.listen_addr, health.unix_socket or health.enabled",
+        ),
         same(old.health.url_file == new.health.url_file, "health.url_file"),
         same(old.health.pid_file == new.health.pid_file, "process.pid_file"),
         same(old.confinement.require == new.confinement.require, "confinement.require"),

@@ -22,7 +22,8 @@ impl Tempo {
     /// # Errors
     /// When it is too many.
     pub fn count(&mut self, now: Instant) -> Result<(), Breach> {
-        let passed = self.last.replace(now).map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
+        let passed =
+            self.last.replace(now).map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
         self.used = (self.used - passed * PER_SECOND).max(0.0) + 1.0;
         if self.used > AT_ONCE { Err(Breach::TooOften) } else { Ok(()) }
     }

@@ -103,9 +103,10 @@ impl Broker {
                     Some(None) => Server::Fine,
                     Some(Some(why)) => Server::Unreachable(why),
                 },
-                Transport::Stdio { index, .. } => {
-                    self.slots.get(usize::from(*index)).map_or(Server::Starting, |slot| self.children.state(*slot))
-                }
+                Transport::Stdio { index, .. } => self
+                    .slots
+                    .get(usize::from(*index))
+                    .map_or(Server::Starting, |slot| self.children.state(*slot)),
             };
             (binding.channel.as_str(), server)
         });

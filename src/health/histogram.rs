@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Upper bounds in milliseconds; one more place counts what took longer.
-const BOUNDS: [u32; 15] =
-    [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
+const BOUNDS: [u32; 15] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000];
 const PLACES: usize = BOUNDS.len() + 1;
 
 /// In what a histogram is written down.
@@ -70,7 +69,8 @@ impl Histogram {
             Unit::Milliseconds => self.sum.as_secs_f64() * 1000.0,
             Unit::Seconds => self.sum.as_secs_f64(),
         };
-        let (count, braces) = (self.count(), if labels.is_empty() { String::new() } else { format!("{{{labels}}}") });
+        let (count, braces) =
+            (self.count(), if labels.is_empty() { String::new() } else { format!("{{{labels}}}") });
         let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}");
         let _ = writeln!(out, "{name}_sum{braces} {sum}\n{name}_count{braces} {count}");
     }

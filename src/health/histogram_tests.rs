@@ -20,7 +20,9 @@ fn counts_are_cumulative_and_the_last_bucket_has_all() {
     }
     let mut text = String::new();
     times.write(&mut text, "x_milliseconds", "", Unit::Milliseconds);
-    assert!(text.contains("x_milliseconds_bucket{le=\"250\"} 4\n") && text.contains("x_milliseconds_count 5"));
+    assert!(
+        text.contains("x_milliseconds_bucket{le=\"250\"} 4\n") && text.contains("x_milliseconds_count 5")
+    );
 }
 
 #[test]

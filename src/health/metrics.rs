@@ -74,13 +74,21 @@ impl Text {
         let kinds = ["timeout", "context_canceled", "other"].into_iter().zip(f.poll_errors);
         self.each(("commands_poll_errors_total", "counter", "Polls that failed."), "error_kind", kinds);
         let kinds = ["invalid_command_type", "context_canceled"].into_iter().zip(f.drops);
-        self.each(("commands_queue_drops_total", "counter", "Commands that were dropped."), "drop_reason", kinds);
+        self.each(
+            ("commands_queue_drops_total", "counter", "Commands that were dropped."),
+            "drop_reason",
+            kinds,
+        );
         if let Some(at) = f.last_poll {
             let name = "commands_poll_last_successful_timestamp_seconds";
             self.one(name, "gauge", "When the last poll succeeded.", unix(at));
         }
         let kinds = ["jsonrpc", "session_termination", "oauth_discovery"].into_iter().zip(f.unsupported);
-        let family = ("command_unsupported_channel_total", "counter", "Commands for channels that are not configured.");
+        let family = (
+            "command_unsupported_channel_total",
+            "counter",
+            "Commands for channels that are not configured.",
+        );
         self.each(family, "command_type", kinds);
         let name = "http_client_request_duration_seconds";
         self.family(name, "histogram", "How long requests took.");
@@ -117,7 +125,11 @@ impl Text {
         self.each(family, "verdict", verdicts);
         let counts: [(&str, &str, fn(&Channel) -> u64); 3] = [
             ("tunnelward_calls_total", "Calls that have ended.", |c| c.calls),
-            ("tunnelward_call_errors_total", "Calls that the agent answered with a failure of its own.", |c| c.errors),
+            (
+                "tunnelward_call_errors_total",
+                "Calls that the agent answered with a failure of its own.",
+                |c| c.errors,
+            ),
             ("tunnelward_calls_denied_total", "Calls that the call policy refused.", |c| c.denied),
         ];
         for (name, help, of) in counts {
@@ -168,11 +180,36 @@ impl Text {
         let number = |value: &Value| value.as_u64().unwrap_or_default();
         for (name, kind, help, value) in [
             ("tunnelward_start_time_seconds", "gauge", "When the service began.", &facts["started_at"]),
-            ("tunnelward_worker_restarts_total", "counter", "Workers that were started in place of dead ones.", &facts["worker_restarts"]),
-            ("tunnelward_pin_mismatches_total", "counter", "Polls that met a control plane without a pinned key.", &facts["pin_mismatches"]),
-            ("tunnelward_confinement_violations_total", "counter", "Processes that did what is denied.", &facts["confinement"]["violations"]),
-            ("tunnelward_audit_records_total", "counter", "Records that were written since the start.", &facts["audit"]["records"]),
-            ("tunnelward_audit_failures_total", "counter", "Times that records could not be written.", &facts["audit"]["failures"]),
+            (
+                "tunnelward_worker_restarts_total",
+                "counter",
+                "Workers that were started in place of dead ones.",
+                &facts["worker_restarts"],
+            ),
+            (
+                "tunnelward_pin_mismatches_total",
+                "counter",
+                "Polls that met a control plane without a pinned key.",
+                &facts["pin_mismatches"],
+            ),
+            (
+                "tunnelward_confinement_violations_total",
+                "counter",
+                "Processes that did what is denied.",
+                &facts["confinement"]["violations"],
+            ),
+            (
+                "tunnelward_audit_records_total",
+                "counter",
+                "Records that were written since the start.",
+                &facts["audit"]["records"],
+            ),
+            (
+                "tunnelward_audit_failures_total",
+                "counter",
+                "Times that records could not be written.",
+                &facts["audit"]["failures"],
+            ),
         ] {
             self.one(name, kind, help, number(value));
         }
@@ -191,9 +228,17 @@ impl Text {
             let all = facts[of].as_array().into_iter().flatten();
             all.map(move |one| (one[label].as_str().unwrap_or_default(), number(&one[value])))
         };
-        let family = ("tunnelward_child_restarts_total", "counter", "Ends of MCP servers after which they were started again.");
+        let family = (
+            "tunnelward_child_restarts_total",
+            "counter",
+            "Ends of MCP servers after which they were started again.",
+        );
         self.each(family, "channel", list("children", "channel", "restarts"));
-        let family = ("tunnelward_certificate_expiry_timestamp_seconds", "gauge", "When certificates of the agent end.");
+        let family = (
+            "tunnelward_certificate_expiry_timestamp_seconds",
+            "gauge",
+            "When certificates of the agent end.",
+        );
         self.each(family, "certificate", list("certificates", "of", "not_after"));
     }
 }

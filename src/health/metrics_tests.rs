@@ -12,7 +12,11 @@ fn every_sample_belongs_to_a_family_that_is_described_once() {
     let end = End { labels, took, failed: false, shown: String::new(), name: None, outcome: "answered" };
     figures.ended(end, std::time::Duration::ZERO);
     figures.last_poll = Some(SystemTime::now());
-    let proxies = [Proxy { id: "http://p\"\\:1".into(), failures: vec![("connect", "refused".into(), 2)], ..Proxy::default() }];
+    let proxies = [Proxy {
+        id: "http://p\"\\:1".into(),
+        failures: vec![("connect", "refused".into(), 2)],
+        ..Proxy::default()
+    }];
     let facts = facts();
     let text = render(&Seen { proxies: &proxies, ..seen(&figures, &facts) });
     let mut families = std::collections::BTreeSet::new();
@@ -21,7 +25,8 @@ fn every_sample_belongs_to_a_family_that_is_described_once() {
             assert!(families.insert(rest.split(' ').next().unwrap()), "{line} twice");
         } else if !line.starts_with('#') {
             let name = line.split(['{', ' ']).next().unwrap();
-            let base = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
+            let base =
+                ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(name);
             assert!(families.contains(name) || families.contains(base), "{line}");
         }
     }

@@ -122,7 +122,9 @@ pub fn judge<'a>(state: &State<'_>, servers: impl Iterator<Item = (&'a str, Serv
     }
     match state.poll {
         Poll::Works => {}
-        Poll::NotYet => because("not_polled_yet", None, "the control plane has not answered a poll yet".into()),
+        Poll::NotYet => {
+            because("not_polled_yet", None, "the control plane has not answered a poll yet".into())
+        }
         Poll::Failing(kind, why) => because(code(kind), None, why.into()),
     }
     for (channel, server) in servers {
@@ -137,9 +139,10 @@ pub fn judge<'a>(state: &State<'_>, servers: impl Iterator<Item = (&'a str, Serv
             Server::Starting => {
                 ("mcp_starting", format!("the MCP server of channel {channel} is being started"))
             }
-            Server::Restarting => {
-                ("mcp_restarting", format!("the MCP server of channel {channel} has ended and is started again"))
-            }
+            Server::Restarting => (
+                "mcp_restarting",
+                format!("the MCP server of channel {channel} has ended and is started again"),
+            ),
             Server::Spent => (
                 "mcp_failing",
                 format!("the MCP server of channel {channel} ends again and again; it is started slowly"),

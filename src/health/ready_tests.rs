@@ -31,7 +31,9 @@ fn every_input_alone_makes_a_reason_of_its_own_and_each_has_a_known_code() {
         State { audit_refuses: true, ..fine() },
         State { poll: Poll::NotYet, ..fine() },
     ];
-    states.extend([Worker::Starting, Worker::Restarting, Worker::Spent].map(|worker| State { worker, ..fine() }));
+    states.extend(
+        [Worker::Starting, Worker::Restarting, Worker::Spent].map(|worker| State { worker, ..fine() }),
+    );
     states.extend(kinds.map(|kind| State { poll: Poll::Failing(kind, "why"), ..fine() }));
     let mut seen: Vec<&str> = states.iter().flat_map(|state| codes(state, &[])).collect();
     let servers =
@@ -52,7 +54,8 @@ fn all_that_is_wrong_is_listed_in_the_order_of_importance() {
         audit_refuses: true,
         poll: Poll::Failing(Trouble::Pin, "not the pinned key"),
     };
-    let servers = [("a", Server::Unreachable("connection refused")), ("b", Server::Fine), ("c", Server::Spent)];
+    let servers =
+        [("a", Server::Unreachable("connection refused")), ("b", Server::Fine), ("c", Server::Spent)];
     let reasons = judge(&state, servers.into_iter());
     let places: Vec<usize> =
         reasons.iter().map(|r| CODES.iter().position(|code| *code == r.code).unwrap()).collect();

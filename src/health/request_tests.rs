@@ -4,7 +4,9 @@ const TCP: Answers = Answers { details: false, unix: false, address: None };
 
 fn ask(rules: &Answers, head: &str) -> Result<Page, u16> {
     let head = format!("{head}\r\n\r\n");
-    read(head.as_bytes(), rules).map(|request| request.expect("a whole head").page).map_err(|(status, _)| status)
+    read(head.as_bytes(), rules)
+        .map(|request| request.expect("a whole head").page)
+        .map_err(|(status, _)| status)
 }
 
 #[test]
@@ -83,5 +85,7 @@ fn what_is_no_short_get_is_refused() {
     let head = read(b"HEAD /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", &TCP).unwrap().unwrap();
     assert!(head.head_only);
     let bytes = Answer::text(200, "live").bytes(true);
-    assert!(bytes.ends_with(b"\r\n\r\n") && String::from_utf8(bytes).unwrap().contains("Content-Length: 4\r\n"));
+    assert!(
+        bytes.ends_with(b"\r\n\r\n") && String::from_utf8(bytes).unwrap().contains("Content-Length: 4\r\n")
+    );
 }

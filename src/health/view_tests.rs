@@ -12,7 +12,8 @@ pub fn facts() -> Value {
 }
 
 pub fn seen<'a>(figures: &'a Figures, facts: &'a Value) -> Seen<'a> {
-    static TARGETS: std::sync::LazyLock<Vec<Target>> = std::sync::LazyLock::new(|| vec![Target::default(); 40]);
+    static TARGETS: std::sync::LazyLock<Vec<Target>> =
+        std::sync::LazyLock::new(|| vec![Target::default(); 40]);
     Seen {
         since: Duration::from_secs(5),
         now: UNIX_EPOCH + Duration::from_secs(1_700_000_060),
@@ -59,7 +60,8 @@ fn status_has_a_row_for_each_channel_with_its_reason() {
 
 #[test]
 fn what_grows_too_large_is_left_out() {
-    let facts = json!({"reasons": [{"code": "mcp_unreachable", "channel": "main", "text": "x".repeat(30_000)}]});
+    let facts =
+        json!({"reasons": [{"code": "mcp_unreachable", "channel": "main", "text": "x".repeat(30_000)}]});
     let figures = Figures::new(["main".to_string()]);
     assert_eq!(seen(&figures, &facts).component(0)["truncated"], true);
     assert!(seen(&figures, &facts).health(true).to_string().len() <= MAX_ALL);

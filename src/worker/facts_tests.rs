@@ -5,7 +5,14 @@ use crate::worker::link::overheard;
 async fn many_who_ask_at_once_are_one_question() {
     let (link, mut heard) = overheard();
     let facts = Facts::new(link);
-    let asking: Vec<_> = (0..10).map(|_| tokio::spawn({ let facts = facts.clone(); async move { facts.get().await } })).collect();
+    let asking: Vec<_> = (0..10)
+        .map(|_| {
+            tokio::spawn({
+                let facts = facts.clone();
+                async move { facts.get().await }
+            })
+        })
+        .collect();
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(heard.try_recv(), Ok(FromWorker::Facts {}));
     assert!(heard.try_recv().is_err());

@@ -249,7 +249,8 @@ struct House {
 
 impl House {
     fn build(start: &mut Start, socket: OwnedFd) -> Result<(Self, Parts), StartError> {
-        let listener = start.listener.take().map(sys::watch::watch).transpose().map_err(StartError::Runtime)?;
+        let listener =
+            start.listener.take().map(sys::watch::watch).transpose().map_err(StartError::Runtime)?;
         let Start { config, instance_id, .. } = &*start;
         let log = Log::relay(config.log_level);
         let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);

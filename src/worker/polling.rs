@@ -15,7 +15,7 @@ use crate::control::poll::{Poller, Turn};
 use crate::ipc::msg::FromWorker;
 use crate::log::Log;
 
-/// What the first poll asks for, so that readiness is known soon.
+/// What the first poll asks for, and the first after a failure, so that readiness is known soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a poll asks for that leaves out a full lane: it bounds how long that lane's commands wait once it is free.
 const PARTIAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -91,6 +91,8 @@ impl Polling {
                 Turn::Cut => self.stats.poll_failed(began.elapsed(), None),
                 Turn::Failed(trouble) => {
                     healthy = false;
+                    // That it works again is known when a poll has ended.
+                    first = true;
                     self.stats.poll_failed(began.elapsed(), Some(trouble.class));
                     self.link.tell(FromWorker::PollFailing { kind: trouble.kind, reason: trouble.reason });
                     if let Some(rescued) = trouble.rescued {

@@ -133,8 +133,7 @@ impl Stats {
         if let Some(posted) = posted {
             f.http[1].add(posted);
         }
-        let labels =
-            Labels { kind: tally.kind, method: tally.known, channel: f.place(channel), status };
+        let labels = Labels { kind: tally.kind, method: tally.known, channel: f.place(channel), status };
         let took = [tally.taken.elapsed(), tally.received.elapsed()];
         let outcome = match status {
             "200" | "404" => tally.outcome,

@@ -42,7 +42,8 @@ pub async fn world(plan: Plan) -> World {
 /// `host:port` of its listener.
 pub async fn address(agent: &Agent) -> String {
     let path = agent.dir.path().join("url");
-    let url = crate::agent::eventually(|| std::fs::read_to_string(&path).ok().filter(|u| !u.is_empty())).await;
+    let url =
+        crate::agent::eventually(|| std::fs::read_to_string(&path).ok().filter(|u| !u.is_empty())).await;
     url.expect("no url file").strip_prefix("http://").unwrap().to_string()
 }
 
@@ -105,7 +106,8 @@ pub async fn until(agent: &Agent, code: Option<&str>) -> Got {
 pub async fn until_within(agent: &Agent, code: Option<&str>, within: Duration) -> Got {
     let end = std::time::Instant::now() + within;
     loop {
-        let (ready, codes) = (get(agent, "/readyz").await, codes(agent).await);
+        let codes = codes(agent).await;
+        let ready = get(agent, "/readyz").await;
         let is = match code {
             None => ready.status == 200 && codes.is_empty(),
             Some(code) => ready.status == 503 && codes.iter().any(|c| c == code),

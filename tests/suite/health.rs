@@ -15,7 +15,14 @@ use crate::world::World;
 async fn every_page_answers_and_says_nothing_that_is_secret() {
     let world = asking::world(asking::plan("")).await;
     until(&world.agent, None).await;
-    world.call(Command::call("one", "1", "tools/call", r#"{"name":"echo","arguments":{"text":"precious-argument"}}"#)).await;
+    world
+        .call(Command::call(
+            "one",
+            "1",
+            "tools/call",
+            r#"{"name":"echo","arguments":{"text":"precious-argument"}}"#,
+        ))
+        .await;
     assert_eq!(get(&world.agent, "/healthz").await.body, "live");
     assert_eq!(get(&world.agent, "/readyz").await.body, "ready");
     let health = json(&world.agent, "/health?details=true").await;
@@ -161,7 +168,7 @@ async fn health_answers_while_the_control_plane_is_down() {
     let agent = asking::own(setup.yaml(yaml)).start();
     let ready = until(&agent, Some("control_plane_network")).await;
     assert!(ready.body.contains("connection refused"), "{}", ready.body);
-    assert!(asking::codes(&agent).await.contains(&"mcp_unreachable".to_string()));
+    until(&agent, Some("mcp_unreachable")).await;
     assert_eq!(get(&agent, "/healthz").await.status, 200);
     assert_eq!(json(&agent, "/health").await["runtime"]["lifecycle"], "running");
     agent.stop().await;
@@ -172,7 +179,6 @@ async fn a_reload_leaves_no_request_unanswered() {
     let world = asking::world(asking::plan("").plane(|o| o.tls = true)).await;
     until(&world.agent, None).await;
     let at = address(&world.agent).await;
-    let before = world.agent.worker_pid();
     for n in 0..200 {
         if n % 50 == 25 {
             world.agent.signal("HUP");
@@ -183,7 +189,7 @@ async fn a_reload_leaves_no_request_unanswered() {
     }
     eventually(|| (world.agent.count("reloaded; the old worker finishes") >= 2).then_some(())).await.unwrap();
     until(&world.agent, None).await;
-    assert_ne!(world.agent.child_with("worker"), Some(before));
+    assert!(world.agent.count("worker started") >= 3);
     world.end().await;
 }
 
@@ -196,7 +202,12 @@ async fn a_listener_cannot_be_moved_without_a_restart() {
     std::fs::write(&path, text.replace("127.0.0.1:0", "127.0.0.1:1")).unwrap();
     world.agent.signal("HUP");
     world.agent.logged(&["needs a restart: health.listen_addr"]).await;
-    assert_eq!(json(&world.agent, "/status").await["reloads"]["refused"], 1);
+    let until_counted = async {
+        while json(&world.agent, "/status").await["reloads"]["refused"] != 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(SOON, until_counted).await.expect("it is not counted");
     until(&world.agent, None).await;
     world.end().await;
 }
@@ -205,6 +216,8 @@ async fn a_listener_cannot_be_moved_without_a_restart() {
 async fn a_broker_that_is_stopped_makes_the_worker_say_so() {
     let world: World = asking::world(asking::plan("")).await;
     until(&world.agent, None).await;
+    // An answer of the broker counts for a moment.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     kill(world.agent.pid(), "STOP");
     let ready = get(&world.agent, "/readyz").await;
     assert_eq!((ready.status, ready.body.as_str()), (503, "the broker does not answer"));

@@ -19,7 +19,10 @@ fn promtool(text: &str) -> (Option<i32>, String) {
         .expect("promtool is part of the package prometheus");
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout))
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout),
+    )
 }
 
 #[tokio::test]
@@ -32,7 +35,8 @@ async fn promtool_accepts_the_metrics() {
     let text = get(&world.agent, "/metrics").await.body;
     let (code, said) = promtool(&text);
     // The one name with another unit than seconds is that of tunnel-client.
-    let remarks: Vec<&str> = said.lines().filter(|line| !line.starts_with("command_end_to_end_latency_milliseconds")).collect();
+    let remarks: Vec<&str> =
+        said.lines().filter(|line| !line.starts_with("command_end_to_end_latency_milliseconds")).collect();
     assert!(matches!(code, Some(0 | 3)) && remarks.is_empty(), "{code:?} {said}\n{text}");
     for name in [
         "commands_polled_total 1",
@@ -54,7 +58,8 @@ async fn a_peer_that_makes_up_methods_and_channels_adds_no_label() {
     until(&world.agent, None).await;
     for n in 0..1000 {
         let id = format!("r{n}");
-        let command = lab::Command::call(&id, &n.to_string(), &format!("made/up-{n}"), r#"{"name":"\u001b[2Jx"}"#);
+        let command =
+            lab::Command::call(&id, &n.to_string(), &format!("made/up-{n}"), r#"{"name":"\u001b[2Jx"}"#);
         world.plane.enqueue(if n % 2 == 0 { command.channel(&format!("c{n}")) } else { command });
     }
     world.plane.wait_for_response("r998", SOON * 3).await;

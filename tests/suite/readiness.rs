@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
 use crate::agent::{SOON, eventually, kill};
 use crate::asking::{self, codes, get, json, plan, until, until_within};
 use crate::calls::tool;
@@ -134,12 +136,25 @@ async fn a_proxy_that_is_not_there() {
     assert_eq!(status["proxies"][0]["reachable"], false, "{status}");
     let metrics = get(&world.agent, "/metrics").await.body;
     assert!(metrics.contains(&format!("proxy_health_state{{proxy_id=\"http://{nowhere}\"}} 0")), "{metrics}");
-    let path = world.agent.dir.path().join("tunnelward.yaml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace(&control, "")).unwrap();
-    world.agent.signal("HUP");
+    let proxy = tokio::net::TcpListener::bind(nowhere).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = proxy.accept().await {
+            tokio::spawn(connect(client));
+        }
+    });
     until(&world.agent, None).await;
     world.end().await;
+}
+
+/// What a proxy does that is asked for a connection.
+async fn connect(client: tokio::net::TcpStream) -> std::io::Result<()> {
+    let mut client = BufReader::new(client);
+    let mut head = String::new();
+    while client.read_line(&mut head).await? > 2 {}
+    let target = head.split(' ').nth(1).unwrap_or_default();
+    let mut server = tokio::net::TcpStream::connect(target).await?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
 }
 
 #[tokio::test]
@@ -214,7 +229,7 @@ async fn an_audit_log_that_cannot_be_written() {
 
 #[tokio::test]
 async fn a_service_that_stops_says_so_until_it_has() {
-    let world = asking::world(plan("")).await;
+    let mut world = asking::world(plan("")).await;
     until(&world.agent, None).await;
     world.plane.enqueue(tool("slow", "sleep", r#"{"ms":3000}"#));
     world.stub.wait_for_requests(1, SOON).await;
@@ -223,5 +238,5 @@ async fn a_service_that_stops_says_so_until_it_has() {
     assert_eq!(ready.body, "draining");
     assert_eq!(json(&world.agent, "/health").await["runtime"]["lifecycle"], "draining");
     assert_eq!(world.plane.wait_for_response("slow", SOON).await.resp_code, 200);
-    world.end().await;
+    assert_eq!(world.agent.ended(SOON).await.and_then(|status| status.code()), Some(0));
 }

@@ -61,7 +61,10 @@ fn address(s: &mut Sources<'_>, remote: bool) -> SocketAddr {
         return DEFAULT_ADDRESS;
     };
     if !address.ip().is_loopback() && !remote {
-        let problem = Problem::new(&place, "would answer every machine that reaches this address, without asking who it is");
+        let problem = Problem::new(
+            &place,
+            "would answer every machine that reaches this address, without asking who it is",
+        );
         s.refuse(problem.found(show(&text)).hint(
             "set health.listen_addr to 127.0.0.1 and the port, or, in the file, health: {allow_remote: true}",
         ));

@@ -12,7 +12,8 @@ fn health_is_on_by_default_on_loopback_and_can_be_turned_off() {
     let config = base().good();
     assert_eq!(config.health, Health { listen: tcp("127.0.0.1:8080"), url_file: None, pid_file: None });
     assert!(!config.worker.health.details && !config.worker.health.unix);
-    let off = base().yaml("health: {enabled: false, url_file: /run/u}\nprocess: {pid_file: /run/p}").good().health;
+    let off =
+        base().yaml("health: {enabled: false, url_file: /run/u}\nprocess: {pid_file: /run/p}").good().health;
     assert_eq!(off, Health { listen: None, url_file: None, pid_file: Some("/run/p".into()) });
 }
 
