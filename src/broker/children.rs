@@ -17,7 +17,6 @@ use super::slots::Slots;
 use super::spawn::Images;
 use crate::audit::event::Event;
 use crate::config::types::{Command, Restart};
-use crate::health::ready::Server;
 use crate::ipc::msg::Era;
 use crate::log::{Log, Value};
 use crate::sys::process::Kill;
@@ -56,7 +55,7 @@ pub(super) struct Plan {
 pub struct Children {
     images: Images,
     require: u8,
-    slots: Slots,
+    pub(super) slots: Slots,
     pub(super) live: Vec<Child>,
     pub(super) planned: Vec<Plan>,
     /// There is an audit log, and what it is to hear.
@@ -138,34 +137,6 @@ impl Children {
             Some(child) if child.is_starting() => None,
             _ => Some(false),
         }
-    }
-
-    /// How the server of a slot is.
-    #[must_use]
-    pub fn state(&self, index: u8) -> Server<'static> {
-        let mut live = self.live.iter().filter(|c| c.id.index == index);
-        let is_spent = self.slots.get(index).is_some_and(|slot| slot.spent);
-        if live.clone().any(Child::serves) {
-            Server::Fine
-        } else if self.planned.iter().any(|plan| plan.index == index) {
-            if is_spent { Server::Spent } else { Server::Restarting }
-        } else if live.any(Child::is_starting) {
-            if is_spent { Server::Spent } else { Server::Starting }
-        } else {
-            Server::Restarting
-        }
-    }
-
-    /// The same in a word, and how often it was started anew.
-    #[must_use]
-    pub fn standing(&self, index: u8) -> (&'static str, u32) {
-        let word = match self.state(index) {
-            Server::Fine | Server::Unknown | Server::Unreachable(_) => "running",
-            Server::Starting => "starting",
-            Server::Restarting => "restarting",
-            Server::Spent => "failing",
-        };
-        (word, self.slots.get(index).map_or(0, |slot| slot.restarts))
     }
 
     /// Every one of these commands gets a child, as at the start.

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 pub use super::breach::Breach;
 use super::breach::name;
 pub use super::held::Held;
+pub use super::step::Step;
 use super::tempo::Tempo;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Answer, Ask, CallKind, Carried, Denied, Era, FromWorker, MAX_REACH, MAX_REQUEST_ID, MAX_RETIRED,
-    MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Trouble, Verdict,
+    Answer, Ask, CallKind, Denied, FromWorker, MAX_REACH, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
+    MAX_SHARD_TOKEN, MAX_UNREAD, Verdict,
 };
 
 /// Most permitted calls that have not ended.
@@ -35,94 +36,6 @@ enum State {
     Draining,
     /// Said that it is done; has nothing more to say.
     Gone,
-}
-
-/// A legal message, and what the broker has to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing.
-    Nothing,
-    /// The worker is confined and may serve.
-    Ready {
-        /// The Landlock ABI it says is enforced.
-        landlock: u8,
-        /// The seccomp programs it says are in force.
-        filters: u8,
-    },
-    /// Tell the worker.
-    Verdict {
-        /// Which call.
-        call: u64,
-        /// What was decided; a permitted call is held now.
-        verdict: Verdict,
-        /// About what.
-        ask: Box<Ask>,
-    },
-    /// The call policy refuses a command.
-    Denied(Box<Denied>),
-    /// A call that was held has ended.
-    Done {
-        /// The call.
-        held: Box<Held>,
-        /// How.
-        outcome: Outcome,
-        /// What was answered.
-        answer: Option<Answer>,
-    },
-    /// Polling works.
-    PollOk,
-    /// Polling fails.
-    PollFailing(Trouble, String),
-    /// A server can be reached, or why not.
-    Reach {
-        /// A binding of the worker's configuration.
-        binding: u8,
-        /// Why not.
-        reason: Option<String>,
-    },
-    /// It wants to know how the service is.
-    Facts,
-    /// The worker's loops move, the poll loop this late.
-    Beat(Duration),
-    /// A child is wanted.
-    Spawn {
-        /// Of a configured command.
-        index: u8,
-        /// For this era.
-        era: Era,
-        /// The last start that the worker knew of.
-        seen: u32,
-    },
-    /// A child is given up.
-    ChildLost {
-        /// Of a configured command.
-        index: u8,
-        /// One that this worker was given (it may have ended since).
-        generation: u32,
-    },
-    /// A connection to a Unix socket is wanted.
-    Connect {
-        /// A binding that has one.
-        binding: u8,
-        /// Names the request.
-        ticket: u32,
-    },
-    /// A child is given back.
-    Returned {
-        /// Of a configured command.
-        index: u8,
-        /// One that this worker was given.
-        generation: u32,
-        /// The era that it has taken.
-        era: Option<Era>,
-        /// What the next worker must know.
-        carried: Carried,
-    },
-    /// The worker exits next.
-    Drained {
-        /// Calls that did not finish.
-        unfinished: u32,
-    },
 }
 
 /// The permit table of one worker.
