@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ipc::msg::{About, MAX_METHOD, MAX_NAME, Outcome};
+use crate::ipc::msg::{About, Carried, Era, MAX_METHOD, MAX_NAME, Outcome, Trouble};
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 

@@ -123,7 +123,8 @@ impl Text {
         let verdicts = ["allowed", "denied", "monitored"].into_iter().zip(f.verdicts);
         let family = ("tunnelward_policy_decisions_total", "counter", "What the call policy decided.");
         self.each(family, "verdict", verdicts);
-        let counts: [(&str, &str, fn(&Channel) -> u64); 3] = [
+        type Count = (&'static str, &'static str, fn(&Channel) -> u64);
+        let counts: [Count; 3] = [
             ("tunnelward_calls_total", "Calls that have ended.", |c| c.calls),
             (
                 "tunnelward_call_errors_total",
@@ -179,50 +180,51 @@ impl Text {
         self.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
         let number = |value: &Value| value.as_u64().unwrap_or_default();
         for (name, kind, help, value) in [
-            ("tunnelward_start_time_seconds", "gauge", "When the service began.", &facts["started_at"]),
+            ("tunnelward_start_time_seconds", "gauge", "When the service began.", at(facts, "/started_at")),
             (
                 "tunnelward_worker_restarts_total",
                 "counter",
                 "Workers that were started in place of dead ones.",
-                &facts["worker_restarts"],
+                at(facts, "/worker_restarts"),
             ),
             (
                 "tunnelward_pin_mismatches_total",
                 "counter",
                 "Polls that met a control plane without a pinned key.",
-                &facts["pin_mismatches"],
+                at(facts, "/pin_mismatches"),
             ),
             (
                 "tunnelward_confinement_violations_total",
                 "counter",
                 "Processes that did what is denied.",
-                &facts["confinement"]["violations"],
+                at(facts, "/confinement/violations"),
             ),
             (
                 "tunnelward_audit_records_total",
                 "counter",
                 "Records that were written since the start.",
-                &facts["audit"]["records"],
+                at(facts, "/audit/records"),
             ),
             (
                 "tunnelward_audit_failures_total",
                 "counter",
                 "Times that records could not be written.",
-                &facts["audit"]["failures"],
+                at(facts, "/audit/failures"),
             ),
         ] {
             self.one(name, kind, help, number(value));
         }
-        let failing = u8::from(facts["audit"]["failing"] == true);
+        let failing = u8::from(*at(facts, "/audit/failing") == true);
         self.one("tunnelward_audit_failing", "gauge", "Records cannot be written.", failing);
         for (name, help, member) in [
             ("tunnelward_confinement_landlock_abi", "The Landlock ABI that is enforced.", "landlock_abi"),
             ("tunnelward_confinement_seccomp_filters", "System-call filters in force.", "seccomp_filters"),
         ] {
-            let values = ["broker", "worker"].map(|role| (role, number(&facts["confinement"][role][member])));
+            let values = ["broker", "worker"]
+                .map(|role| (role, number(at(facts, &format!("/confinement/{role}/{member}")))));
             self.each((name, "gauge", help), "role", values);
         }
-        let reloads = ["done", "refused"].map(|how| (how, number(&facts["reloads"][how])));
+        let reloads = ["done", "refused"].map(|how| (how, number(at(facts, &format!("/reloads/{how}")))));
         self.each(("tunnelward_reloads_total", "counter", "Reloads, by how they ended."), "outcome", reloads);
         let list = |of: &'static str, label: &'static str, value: &'static str| {
             let all = facts[of].as_array().into_iter().flatten();
@@ -241,6 +243,11 @@ impl Text {
         );
         self.each(family, "certificate", list("certificates", "of", "not_after"));
     }
+}
+
+/// What is at a place in the facts; nothing, when that is not known.
+fn at<'a>(facts: &'a Value, pointer: &str) -> &'a Value {
+    facts.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 /// Seconds since 1970.

@@ -121,9 +121,9 @@ impl Seen<'_> {
             for (place, name) in COMPONENTS.into_iter().enumerate() {
                 components.insert(name.into(), self.component(place));
             }
-            all["components"] = Value::Object(components);
-            all["reasons"] = self.facts["reasons"].clone();
-            all["certificates"] = self.facts["certificates"].clone();
+            put(&mut all, "components", Value::Object(components));
+            put(&mut all, "reasons", self.facts["reasons"].clone());
+            put(&mut all, "certificates", self.facts["certificates"].clone());
         }
         bounded(all, MAX_ALL)
     }
@@ -155,9 +155,9 @@ impl Seen<'_> {
             _ => return json!({"status": "disabled"}),
         };
         let mut all = more;
-        all["status"] = if reason.is_some() { "degraded" } else { "ok" }.into();
+        put(&mut all, "status", if reason.is_some() { "degraded" } else { "ok" }.into());
         if let Some(reason) = reason {
-            all["reason"] = reason.clone();
+            put(&mut all, "reason", reason.clone());
         }
         bounded(all, MAX_COMPONENT)
     }
@@ -259,6 +259,13 @@ impl Seen<'_> {
             "pin_mismatches": facts["pin_mismatches"],
             "proxies": self.proxies(),
         })
+    }
+}
+
+/// Adds a member to an object.
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        members.insert(name.into(), value);
     }
 }
 

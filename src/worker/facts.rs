@@ -50,8 +50,8 @@ impl Facts {
             self.link.tell(FromWorker::Facts {});
         }
         timeout(PATIENCE, said.changed()).await.ok()?.ok()?;
-        let facts = said.borrow().as_ref().map(|(_, facts)| Arc::clone(facts));
-        facts
+        let last = said.borrow();
+        last.as_ref().map(|(_, facts)| Arc::clone(facts))
     }
 }
 
