@@ -11,7 +11,7 @@
 //! commands/
 //! worker/   broker/   launch
 //! control/  mcp/
-//! net/
+//! net/      health/
 //! tls/      ipc/
 //! confine/
 //! config/   audit/
@@ -30,6 +30,7 @@ pub mod config;
 pub mod confine;
 pub mod control;
 pub mod exit;
+pub mod health;
 pub mod ipc;
 pub mod launch;
 pub mod log;

@@ -32,6 +32,7 @@ def main(directory, lab):
     urls = json.loads(lab.stdout.readline())
     profile = {
         "config_version": 1,
+        "health": {"listen_addr": "127.0.0.1:0"},
         "control_plane": {"base_url": urls["control_plane"], "tunnel_id": urls["tunnel_id"],
                           "api_key": "file:" + urls["api_key_file"]},
         "ca_bundle": urls["ca"],

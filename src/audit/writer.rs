@@ -120,6 +120,12 @@ impl Writer {
         self.outage.is_some()
     }
 
+    /// The number of the next record.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.state.chain.sequence
+    }
+
     /// Writes what is queued.
     ///
     /// # Errors

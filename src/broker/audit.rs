@@ -39,6 +39,10 @@ struct Open {
     calls: u64,
     /// The last reason of a failing poll that was recorded.
     poll: Option<String>,
+    /// The number of the first record of this start.
+    first: u64,
+    /// Commits that failed.
+    failures: u64,
 }
 
 /// What became of a commit.
@@ -78,6 +82,7 @@ impl Audit {
             keeps_decisions: config.on_failure == OnFailure::Continue,
         };
         let (writer, found) = Writer::open(settings)?;
+        let first = writer.sequence();
         let open = Open {
             writer,
             on_failure: config.on_failure,
@@ -86,6 +91,8 @@ impl Audit {
             prefix: instance.get(..12).unwrap_or_default().into(),
             calls: 0,
             poll: None,
+            first,
+            failures: 0,
         };
         Ok((Self { open: Some(open), verdicts: Vec::new() }, found))
     }
@@ -94,6 +101,30 @@ impl Audit {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether records cannot be written.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.writer.is_failing())
+    }
+
+    /// How it is, for whoever asks.
+    #[must_use]
+    pub fn facts(&self) -> serde_json::Value {
+        let Some(open) = &self.open else { return serde_json::json!({"mode": "off"}) };
+        let mode = match open.on_failure {
+            OnFailure::Refuse => "refuse",
+            OnFailure::Stop => "stop",
+            OnFailure::Continue => "continue",
+        };
+        serde_json::json!({
+            "mode": mode,
+            "failing": open.writer.is_failing(),
+            "next_sequence": open.writer.sequence(),
+            "records": open.writer.sequence().saturating_sub(open.first),
+            "failures": open.failures,
+        })
     }
 
     /// Queues an event.
@@ -175,7 +206,7 @@ impl Audit {
             open.checkpoint_at = open.every.map(|_| now);
         }
         if self.commit(now, log) == Committed::Yes
-            && let Some(open) = &self.open
+            && let Some(open) = &mut self.open
             && let Err(e) = open.writer.sync()
         {
             open.failed(&e, log);
@@ -195,7 +226,8 @@ impl Open {
         Ok(())
     }
 
-    fn failed(&self, error: &io::Error, log: &Log) -> Committed {
+    fn failed(&mut self, error: &io::Error, log: &Log) -> Committed {
+        self.failures = self.failures.saturating_add(1);
         let (what, committed) = match self.on_failure {
             OnFailure::Refuse => ("the audit log cannot be written; calls are refused", Committed::Refuse),
             OnFailure::Stop => ("the audit log cannot be written; the service ends", Committed::Stop),

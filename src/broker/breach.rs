@@ -30,6 +30,10 @@ pub enum Breach {
     BadAnswer,
     /// The reason of a failing poll is too long.
     LongReason,
+    /// The reason why a server cannot be reached is not legal, or there is no such binding.
+    BadReach(u8),
+    /// It asks or tells more often than anybody needs.
+    TooOften,
     /// What is said of a child that is given back is longer than it may be.
     LongCarried,
 }
@@ -49,6 +53,8 @@ impl std::fmt::Display for Breach {
             Self::BadTicket(ticket) => write!(f, "request {ticket} for a connection is one too many"),
             Self::BadAnswer => f.write_str("the digest of an answer is not legal"),
             Self::LongReason => write!(f, "the reason of a failing poll exceeds {MAX_REASON} bytes"),
+            Self::BadReach(binding) => write!(f, "what is said of binding {binding} is not legal"),
+            Self::TooOften => f.write_str("it says how servers are, or asks, too often"),
             Self::LongCarried => f.write_str("too much is said of a child that is given back"),
         }
     }
@@ -65,6 +71,8 @@ pub(super) fn name(message: &FromWorker) -> &'static str {
         FromWorker::Done { .. } => "done",
         FromWorker::PollOk {} => "poll_ok",
         FromWorker::PollFailing { .. } => "poll_failing",
+        FromWorker::Reach { .. } => "reach",
+        FromWorker::Facts {} => "facts",
         FromWorker::Beat { .. } => "beat",
         FromWorker::Spawn { .. } => "spawn",
         FromWorker::ChildLost { .. } => "child_lost",

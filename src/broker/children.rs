@@ -55,7 +55,7 @@ pub(super) struct Plan {
 pub struct Children {
     images: Images,
     require: u8,
-    slots: Slots,
+    pub(super) slots: Slots,
     pub(super) live: Vec<Child>,
     pub(super) planned: Vec<Plan>,
     /// There is an audit log, and what it is to hear.
@@ -270,6 +270,8 @@ impl Children {
     fn again(&mut self, id: Id, era: Option<Era>, now: Instant, gone: &mut Vec<Gone>) {
         let Some(slot) = self.slots.get_mut(id.index).filter(|slot| slot.used) else { return };
         let pause = slot.budget.next(now);
+        slot.spent = pause.spent;
+        slot.restarts = slot.restarts.saturating_add(1);
         if pause.spent {
             let mut fields = self.describe(id);
             fields.push(("retry_in_ms", pause.wait.as_millis().into()));

@@ -32,6 +32,7 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
     all.read.insert(PROCESSES.into());
     all.write.insert(NULL.into());
     all.read.extend(resolver_directories());
+    all.unlink.extend(config.health.files().filter_map(|file| Some(file.parent()?.into())));
     if let Some(audit) = &config.audit {
         all.write.insert(audit.path.clone());
     }

@@ -65,11 +65,24 @@ impl Broker {
                 let fields = [("landlock_abi", landlock.into()), ("seccomp_filters", filters.into())];
                 self.log.info("confinement", "worker confined", &fields);
                 self.record_confinement("worker", landlock, filters);
+                self.truth.worker = (landlock, filters);
             }
             // One that only finishes does not tell how things are.
-            Step::PollOk if self.current == Some(by) => self.polled(None),
-            Step::PollFailing(reason) if self.current == Some(by) => self.polled(Some(&reason)),
-            Step::PollOk | Step::PollFailing(_) => {}
+            Step::PollOk if self.current == Some(by) => self.polled(Ok(())),
+            Step::PollFailing(kind, reason) if self.current == Some(by) => self.polled(Err((kind, reason))),
+            Step::Reach { binding, reason } if self.current == Some(by) => {
+                let worker = self.workers.iter().find(|worker| worker.id == by);
+                if let Some(channel) = worker.and_then(|worker| worker.permit.channel(binding)) {
+                    self.truth.reached(channel.clone(), reason);
+                }
+            }
+            Step::PollOk | Step::PollFailing(..) | Step::Reach { .. } => {}
+            Step::Facts => {
+                let facts = self.facts();
+                if let Some(worker) = self.workers.iter_mut().find(|worker| worker.id == by) {
+                    worker.tell_facts(facts, &self.log);
+                }
+            }
             Step::Spawn { index, era, seen } => {
                 if let Some(slot) = slot(&self.workers, index)
                     && self.children.want(slot, era, seen, by, now)

@@ -28,7 +28,8 @@ impl Broker {
     ) -> io::Result<WorkerId> {
         let id = WorkerId(self.last_worker.0.saturating_add(1));
         let config = other.unwrap_or(&self.config);
-        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots), now)?;
+        let listener = self.front.listener().map(|fd| fd.try_clone_to_owned()).transpose()?;
+        let worker = Worker::start(&self.images, config, &self.instance_id, (id, slots, listener), now)?;
         self.last_worker = id;
         let pid = worker.process.pid();
         self.log.info("broker", "worker started", &[("pid", pid.into())]);
@@ -61,6 +62,8 @@ impl Broker {
 
     pub(super) fn plan_worker(&mut self, now: Instant) {
         let pause = self.worker_budget.next(now);
+        self.truth.worker_restarts = self.truth.worker_restarts.saturating_add(1);
+        self.truth.spent = pause.spent;
         self.restart_at = Some(now + pause.wait);
         let fields = [("retry_in_ms", pause.wait.as_millis().into())];
         if pause.spent {
@@ -86,7 +89,7 @@ impl Broker {
         let Some(status) = self.workers.get_mut(at).and_then(|w| w.process.reap()) else { return };
         let mut worker = self.workers.remove(at);
         worker.stderr.close(&self.log, now);
-        let well = self.say_end(&worker, status);
+        self.say_end(&worker, status);
         self.record_exit("worker", worker.process.pid(), status);
         if let Some(breach) = worker.breach() {
             self.record_violation(breach);
@@ -111,9 +114,6 @@ impl Broker {
         if self.current == Some(id) {
             self.current = None;
             self.gone.clear();
-            if self.stopping.is_none() && !well {
-                self.notify.status("the worker died and is being replaced");
-            }
             // A new worker that is on its way takes the place.
             if self.stopping.is_none() && self.incoming.is_none() {
                 self.plan_worker(now);
@@ -127,8 +127,8 @@ impl Broker {
         }
     }
 
-    /// Whether it had finished.
-    fn say_end(&self, worker: &Worker, status: ExitStatus) -> bool {
+    /// What is known of its end.
+    fn say_end(&self, worker: &Worker, status: ExitStatus) {
         let mut fields = vec![how_ended(status), ("calls_held", worker.held().len().into())];
         if worker.held().len() > 0 {
             fields.push(("request_ids", supervise::some_ids(worker).into()));
@@ -141,7 +141,6 @@ impl Broker {
         } else {
             self.log.error("broker", "worker died", &fields);
         }
-        well
     }
 
     /// Ends the servers that no worker needs any more.

@@ -23,6 +23,7 @@ use crate::sys::{self, process};
 
 use audit::{Audit, Found};
 use domain::Domain;
+use front::Front;
 use notify::Notify;
 use reload::Renewal;
 use scratch::Scratch;
@@ -38,7 +39,9 @@ pub mod children;
 pub mod domain;
 pub mod errand;
 mod expiry;
+mod facts;
 mod files;
+mod front;
 mod handing;
 mod hearing;
 mod held;
@@ -56,11 +59,16 @@ mod slots;
 pub mod sockets;
 pub mod source;
 pub mod spawn;
+mod standing;
+mod step;
+mod stopping;
 mod strays;
 pub mod supervise;
 mod telling;
+pub mod tempo;
 #[cfg(test)]
 mod testing;
+mod truth;
 pub mod window;
 
 /// Serves until a signal ends it. `source` reads the configuration again, `env` is the environment that was taken at the start; `kernel` meets the floor of
@@ -106,6 +114,16 @@ pub fn run(
         Err(e) => return failed("the temporary directories of mcp servers cannot be made", &e),
     };
     sys::env::wipe(env);
+    let front = match Front::open(&config.health, config.confinement.identity) {
+        Ok(front) => front,
+        Err(e) => {
+            remove(scratch.as_ref(), &log);
+            return failed("the health listener and its files cannot be had", &e);
+        }
+    };
+    if !front.url().is_empty() {
+        log.info("health", "🩺 HEALTH URL", &[("url", front.url().into())]);
+    }
     let grants = domain::grants(&config, scratch.as_ref());
     let domain = Domain::of(grants.clone(), abi.number());
     match enter(config.confinement.identity, abi, &grants) {
@@ -119,7 +137,7 @@ pub fn run(
                     return exit;
                 }
             };
-            let system = (Images::default(), signals, notify);
+            let system = (Images::default(), signals, notify, front);
             let broker = Broker::new(&sealed, config, instance_id, renewal, system, log);
             match audit {
                 Some(audit) => broker.recorded(&sealed, audit).serve(),

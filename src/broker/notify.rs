@@ -51,11 +51,10 @@ impl Notify {
     }
 
     /// Polling works. The first time, the service is ready.
-    pub fn polling(&mut self) {
+    pub fn ready(&mut self) {
         if !std::mem::replace(&mut self.ready, true) {
             self.send(&[NotifyState::Ready]);
         }
-        self.status("polling the control plane");
     }
 
     /// A sentence for `systemctl status`.

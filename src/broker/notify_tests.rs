@@ -30,9 +30,11 @@ fn the_start_is_extended_until_the_first_poll_and_ready_is_said_once() {
     assert!(notify.deadline().is_some());
     notify.status("control plane: connection refused");
     notify.status("control plane: connection refused");
-    notify.polling();
+    notify.ready();
+    notify.status("polling the control plane");
     notify.tick(start + Duration::from_secs(60));
-    notify.polling();
+    notify.ready();
+    notify.status("polling the control plane");
     assert_eq!(
         heard(&socket),
         ["STATUS=control plane: connection refused\n", "READY=1\n", "STATUS=polling the control plane\n"]
@@ -63,7 +65,8 @@ fn a_manager_that_does_not_listen_delays_nothing() {
 fn without_a_manager_nothing_is_due() {
     let now = Instant::now();
     let mut notify = Notify::new(&BTreeMap::new(), now);
-    notify.polling();
+    notify.ready();
+    notify.status("polling the control plane");
     assert_eq!(Notify::new(&BTreeMap::new(), now).deadline(), None);
     let env = BTreeMap::from([("NOTIFY_SOCKET".to_string(), "/nonexistent/x".to_string())]);
     assert_eq!(Notify::new(&env, now).deadline(), None);
@@ -76,7 +79,8 @@ fn a_reload_is_announced_once_and_its_end_too_by_a_service_that_is_ready() {
     notify.reloading();
     notify.reloaded();
     assert_eq!(heard(&socket), [""; 0], "it is still starting");
-    notify.polling();
+    notify.ready();
+    notify.status("polling the control plane");
     heard(&socket);
     notify.reloading();
     notify.reloading();

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 pub use super::breach::Breach;
 use super::breach::name;
 pub use super::held::Held;
+pub use super::step::Step;
+use super::tempo::Tempo;
 use super::window::Window;
 use crate::config::types::Channel;
 use crate::ipc::msg::{
-    Answer, Ask, CallKind, Carried, Denied, Era, FromWorker, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
-    MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
+    Answer, Ask, CallKind, Denied, FromWorker, MAX_REACH, MAX_REQUEST_ID, MAX_RETIRED, MAX_RPC_ID,
+    MAX_SHARD_TOKEN, MAX_UNREAD, Verdict,
 };
 
 /// Most permitted calls that have not ended.
@@ -36,85 +38,6 @@ enum State {
     Gone,
 }
 
-/// A legal message, and what the broker has to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Nothing.
-    Nothing,
-    /// The worker is confined and may serve.
-    Ready {
-        /// The Landlock ABI it says is enforced.
-        landlock: u8,
-        /// The seccomp programs it says are in force.
-        filters: u8,
-    },
-    /// Tell the worker.
-    Verdict {
-        /// Which call.
-        call: u64,
-        /// What was decided; a permitted call is held now.
-        verdict: Verdict,
-        /// About what.
-        ask: Box<Ask>,
-    },
-    /// The call policy refuses a command.
-    Denied(Box<Denied>),
-    /// A call that was held has ended.
-    Done {
-        /// The call.
-        held: Box<Held>,
-        /// How.
-        outcome: Outcome,
-        /// What was answered.
-        answer: Option<Answer>,
-    },
-    /// Polling works.
-    PollOk,
-    /// Polling fails.
-    PollFailing(String),
-    /// The worker's loops move, the poll loop this late.
-    Beat(Duration),
-    /// A child is wanted.
-    Spawn {
-        /// Of a configured command.
-        index: u8,
-        /// For this era.
-        era: Era,
-        /// The last start that the worker knew of.
-        seen: u32,
-    },
-    /// A child is given up.
-    ChildLost {
-        /// Of a configured command.
-        index: u8,
-        /// One that this worker was given (it may have ended since).
-        generation: u32,
-    },
-    /// A connection to a Unix socket is wanted.
-    Connect {
-        /// A binding that has one.
-        binding: u8,
-        /// Names the request.
-        ticket: u32,
-    },
-    /// A child is given back.
-    Returned {
-        /// Of a configured command.
-        index: u8,
-        /// One that this worker was given.
-        generation: u32,
-        /// The era that it has taken.
-        era: Option<Era>,
-        /// What the next worker must know.
-        carried: Carried,
-    },
-    /// The worker exits next.
-    Drained {
-        /// Calls that did not finish.
-        unfinished: u32,
-    },
-}
-
 /// The permit table of one worker.
 #[derive(Debug)]
 pub struct Permit {
@@ -132,6 +55,9 @@ pub struct Permit {
     sockets: BTreeSet<u8>,
     /// Requests for a connection that are not answered yet.
     tickets: BTreeSet<u32>,
+    /// It has asked how the service is, and was not answered.
+    asks_facts: bool,
+    tempo: Tempo,
 }
 
 impl Permit {
@@ -148,6 +74,8 @@ impl Permit {
             given: vec![None; commands],
             sockets: BTreeSet::new(),
             tickets: BTreeSet::new(),
+            asks_facts: false,
+            tempo: Tempo::default(),
         }
     }
 
@@ -161,6 +89,17 @@ impl Permit {
     /// The worker got the answer to a request for a connection.
     pub fn answered(&mut self, ticket: u32) {
         self.tickets.remove(&ticket);
+    }
+
+    /// The worker was told how the service is.
+    pub fn told_facts(&mut self) {
+        self.asks_facts = false;
+    }
+
+    /// The channel of a binding.
+    #[must_use]
+    pub fn channel(&self, binding: u8) -> Option<&Channel> {
+        self.channels.get(usize::from(binding))
     }
 
     /// The worker was told to drain.
@@ -246,8 +185,23 @@ impl Permit {
                 Ok(Step::Done { held: Box::new(held), outcome, answer })
             }
             FromWorker::PollOk {} => Ok(Step::PollOk),
-            FromWorker::PollFailing { reason } if reason.len() > MAX_REASON => Err(Breach::LongReason),
-            FromWorker::PollFailing { reason } => Ok(Step::PollFailing(reason)),
+            FromWorker::PollFailing { reason, .. } if reason.len() > MAX_REASON => Err(Breach::LongReason),
+            FromWorker::PollFailing { kind, reason } => Ok(Step::PollFailing(kind, reason)),
+            FromWorker::Reach { binding, reason } => {
+                self.tempo.count(now)?;
+                let legal = |r: &String| r.len() <= MAX_REACH && !r.chars().any(char::is_control);
+                if self.channel(binding).is_none() || !reason.as_ref().is_none_or(legal) {
+                    return Err(Breach::BadReach(binding));
+                }
+                Ok(Step::Reach { binding, reason })
+            }
+            FromWorker::Facts {} => {
+                self.tempo.count(now)?;
+                if std::mem::replace(&mut self.asks_facts, true) {
+                    return Err(Breach::OutOfState("facts"));
+                }
+                Ok(Step::Facts)
+            }
             FromWorker::Beat { late_ms } => Ok(Step::Beat(Duration::from_millis(late_ms))),
             FromWorker::Spawn { index, era, seen } => {
                 self.given.get(usize::from(index)).ok_or(Breach::UnknownCommand(index))?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ipc::msg::{About, MAX_METHOD, MAX_NAME, Outcome};
+use crate::ipc::msg::{About, Carried, Era, MAX_METHOD, MAX_NAME, Outcome, Trouble};
 
 const READY: FromWorker = FromWorker::Ready { landlock: 7, filters: 3 };
 
@@ -89,7 +89,7 @@ fn nothing_is_legal_before_ready_or_after_drained() {
         FromWorker::Ask(ask(9, "x")),
         FromWorker::Done { call: 1, outcome: Outcome::Answered, answer: None },
         FromWorker::PollOk {},
-        FromWorker::PollFailing { reason: String::new() },
+        FromWorker::PollFailing { kind: Trouble::Network, reason: String::new() },
         FromWorker::Spawn { index: 0, era: Era::Session, seen: 0 },
         FromWorker::ChildLost { index: 0, generation: 1 },
         FromWorker::Drained { unfinished: 0 },
@@ -157,7 +157,7 @@ fn parts_of_a_call_have_bounds() {
     }
     let mut w = Worker::serving();
     let reason = "r".repeat(MAX_REASON + 1);
-    assert_eq!(w.says(FromWorker::PollFailing { reason }), Err(Breach::LongReason));
+    assert_eq!(w.says(FromWorker::PollFailing { kind: Trouble::Network, reason }), Err(Breach::LongReason));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::config::types;
 use crate::confine::Sealed;
 use crate::exit::Exit;
 use crate::ipc::digest::hex;
-use crate::ipc::msg::{About, Answer, Ask, CallKind, Denied, Outcome, Verdict};
+use crate::ipc::msg::{About, Answer, Ask, CallKind, Denied, Outcome, Trouble, Verdict};
 use crate::policy;
 
 impl Broker {
@@ -51,17 +51,17 @@ impl Broker {
     pub(super) fn record_reload(&mut self, refused: Option<&str>) {
         let config_sha256 = self.config.file_sha256.map(|digest| hex(&digest));
         let refused = refused.map(short);
-        let policy = policy_digest(&self.config.worker);
+        let policy = self.policy.clone();
         self.audit.push(|| Event::Reload { refused, config_sha256, policy });
     }
 
     /// Polling works, or fails for a reason.
-    pub(super) fn polled(&mut self, reason: Option<&str>) {
-        self.audit.poll(reason);
-        match reason {
-            None => self.notify.polling(),
-            Some(reason) => self.notify.status(reason),
+    pub(super) fn polled(&mut self, how: Result<(), (Trouble, String)>) {
+        self.audit.poll(how.as_ref().err().map(|(_, reason)| reason.as_str()));
+        if how.is_ok() {
+            self.notify.ready();
         }
+        self.truth.polled(how);
     }
 
     /// Queues the decision about a call, and the verdict behind it.
@@ -147,6 +147,7 @@ impl Broker {
 
     /// Queues that somebody did what is denied.
     pub(super) fn record_violation(&mut self, what: &str) {
+        self.truth.violations = self.truth.violations.saturating_add(1);
         self.audit.push(|| Event::Violation { role: "worker", what: short(what) });
     }
 
@@ -166,9 +167,7 @@ impl Broker {
             }
         }
         match committed {
-            Committed::Yes | Committed::Continue => {}
-            Committed::Again => self.notify.status("the audit log is written again"),
-            Committed::Refuse => self.notify.status("calls are refused: the audit log cannot be written"),
+            Committed::Yes | Committed::Again | Committed::Continue | Committed::Refuse => {}
             Committed::Stop if self.stopping.is_none() => {
                 self.begin_stop("stopping: the audit log cannot be written", Exit::CantCreate);
                 self.drain_all(now);
@@ -179,7 +178,7 @@ impl Broker {
 }
 
 /// The digest of the call policy, or `none`.
-fn policy_digest(config: &types::Worker) -> String {
+pub(super) fn policy_digest(config: &types::Worker) -> String {
     let policy = config.policy.as_deref().and_then(|text| policy::load(text, None).ok());
     policy.map_or_else(|| "none".into(), |policy| policy.digest)
 }

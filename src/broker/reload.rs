@@ -87,6 +87,7 @@ impl Broker {
         }
         self.log.info("broker", "reloading", &[("because_of", why.into())]);
         self.notify.reloading();
+        self.truth.refused = None;
         if !self.has_room() {
             self.log.info("broker", "the reload waits for the one before it", &[]);
             self.reload_again = true;
@@ -194,12 +195,14 @@ impl Broker {
             self.expiry = Expiry::new(&self.config.worker, now);
             self.worker_budget.set(&self.config.restart);
             report(&self.config, &self.log);
+            self.learn_configuration();
         }
         self.children.renew(&self.slots, now);
         self.let_slots_go(now);
         self.log.info("broker", "reloaded; the old worker finishes", &[]);
         self.record_reload(None);
-        self.settled("reloaded");
+        self.truth.reloads[0] = self.truth.reloads[0].saturating_add(1);
+        self.settled();
     }
 
     /// Nothing has changed. What was started for it is ended.
@@ -207,16 +210,17 @@ impl Broker {
         self.forget_incoming();
         self.let_slots_go(now);
         self.log.error("broker", "reload refused; everything goes on as before", &[("reason", why.into())]);
-        self.settled(&format!("reload refused: {why}"));
+        self.truth.reloads[1] = self.truth.reloads[1].saturating_add(1);
+        self.truth.refused = Some(why.into());
+        self.settled();
         if self.current.is_none() && self.restart_at.is_none() && self.stopping.is_none() {
             self.plan_worker(now);
         }
     }
 
-    fn settled(&mut self, status: &str) {
+    fn settled(&mut self) {
         if !self.reload_again && self.stopping.is_none() {
             self.notify.reloaded();
-            self.notify.status(status);
         }
     }
 
@@ -237,6 +241,12 @@ fn changed_for_good<'a>(old: &Config, new: &Config) -> impl Iterator<Item = &'a 
         same(old.worker.control.tunnel_id == new.worker.control.tunnel_id, "control_plane.tunnel_id"),
         same(old.log == new.log, "log"),
         same(old.audit == new.audit, "audit"),
+        same(
+            old.health.listen == new.health.listen,
+            "health.listen_addr, health.unix_socket or health.enabled",
+        ),
+        same(old.health.url_file == new.health.url_file, "health.url_file"),
+        same(old.health.pid_file == new.health.pid_file, "process.pid_file"),
         same(old.confinement.require == new.confinement.require, "confinement.require"),
         same(old.confinement.identity == new.confinement.identity, "confinement.user or confinement.group"),
     ]

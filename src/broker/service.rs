@@ -19,6 +19,7 @@ use super::child::{Id, Part};
 use super::children::{Children, Gone};
 use super::expiry::Expiry;
 use super::files::Files;
+use super::front::Front;
 use super::handing::WorkerId;
 use super::notify::Notify;
 use super::permit::Held;
@@ -28,6 +29,7 @@ use super::resolver::Resolver;
 use super::spawn::Images;
 use super::strays;
 use super::supervise::Worker;
+use super::truth::Truth;
 use super::window::Window;
 
 /// What a ready descriptor means.
@@ -72,6 +74,10 @@ pub struct Broker {
     pub(super) expiry: Expiry,
     pub(super) audit: Audit,
     pub(super) watch: Watch,
+    pub(super) front: Front,
+    pub(super) truth: Truth,
+    /// The digest of the call policy in force, or `none`.
+    pub(super) policy: String,
     /// A reload was asked for that has to wait.
     pub(super) reload_again: bool,
     pub(super) started: bool,
@@ -82,16 +88,16 @@ pub struct Broker {
 impl Broker {
     /// Nothing is started yet; what will be is confined, because this process is.
     pub fn new(
-        _: &Sealed,
+        sealed: &Sealed,
         config: Config,
         instance_id: String,
         renewal: Renewal,
-        (images, signals, notify): (Images, Signals, Notify),
+        (images, signals, notify, front): (Images, Signals, Notify, Front),
         log: Log,
     ) -> Self {
         let children = Children::new(images.clone(), config.confinement.require, log.clone());
         let now = Instant::now();
-        Self {
+        let mut broker = Self {
             worker_budget: Budget::new(&config.restart),
             children,
             files: Files::of(&config, now),
@@ -115,10 +121,15 @@ impl Broker {
             resolver: Resolver::new(now),
             audit: Audit::default(),
             watch: Watch::new(now),
+            front,
+            truth: Truth::new(sealed.facts()),
+            policy: String::new(),
             reload_again: false,
             started: false,
             stopping: None,
-        }
+        };
+        broker.learn_configuration();
+        broker
     }
 
     /// Starts everything and serves until a signal or a violation ends it.
@@ -157,7 +168,7 @@ impl Broker {
     }
 
     fn live(&mut self) -> Exit {
-        self.notify.status("starting");
+        self.say_how_it_is();
         if let Err(exit) = self.begin(Instant::now()) {
             self.kill_all();
             return exit;
@@ -180,6 +191,7 @@ impl Broker {
         self.due(Instant::now());
         self.commit(Instant::now());
         self.send(Instant::now());
+        self.say_how_it_is();
         if let Some(exit) = self.stopping
             && self.workers.is_empty()
             && self.children.is_empty()
@@ -284,50 +296,8 @@ impl Broker {
         Ok(None)
     }
 
-    /// The first stop signal: what is accepted is finished.
-    fn stop(&mut self, now: Instant) {
-        self.log.info("broker", "stopping", &[]);
-        self.begin_stop("draining", Exit::Ok);
-        self.drain_all(now);
-    }
-
-    /// All workers finish; one that has not served yet ends.
-    pub(super) fn drain_all(&mut self, now: Instant) {
-        self.forget_incoming();
-        for worker in &mut self.workers {
-            worker.drain(&self.config.stop, Some(self.config.stop.poll_grace), now, &self.log);
-        }
-        if self.workers.is_empty() {
-            self.children.stop_all(now);
-        }
-    }
-
-    pub(super) fn begin_stop(&mut self, status: &str, exit: Exit) {
-        self.stopping = Some(exit);
-        self.restart_at = None;
-        self.notify.stopping();
-        self.notify.status(status);
-    }
-
     pub(super) fn failed(&self, what: &'static str, error: &io::Error) {
         self.log.error("broker", what, &[("error", error.to_string().into())]);
-    }
-
-    /// The second one: nothing is waited for. A failure only when something was left to wait for.
-    fn stop_now(&mut self) -> Exit {
-        let held = self.workers.iter().map(|worker| worker.held().len()).sum::<usize>();
-        let drained = self.workers.iter().all(Worker::is_drained);
-        let finished = drained && held == 0 && self.children.is_empty();
-        self.log.warn("broker", "second stop signal; ending at once", &[("calls_held", held.into())]);
-        self.kill_all();
-        self.stopping.filter(|_| finished).unwrap_or(Exit::TempFail)
-    }
-
-    fn kill_all(&mut self) {
-        for worker in &mut self.workers {
-            worker.kill();
-        }
-        self.children.kill_all();
     }
 
     fn own_pids(&self) -> Vec<u32> {

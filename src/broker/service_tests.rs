@@ -38,6 +38,7 @@ pub fn config(part: &str, commands: Vec<Command>) -> Config {
         restart: Restart { backoff_min: Duration::from_millis(10), ..Restart::default() },
         confinement: Confinement { require: DEFAULT_ABI, identity: None, on_violation: OnViolation::Stop },
         audit: None,
+        health: crate::config::health::Health { listen: None, ..Default::default() },
         file_sha256: None,
         own_files: vec![],
         files: BTreeSet::new(),
@@ -69,7 +70,7 @@ impl House {
             config,
             "0".repeat(32),
             renewal(),
-            (images(), signals, notify),
+            (images(), signals, notify, Front::default()),
             log,
         );
         Self { broker, lines, _manager: (dir, manager) }

@@ -22,6 +22,10 @@ pub struct Slot {
     pub budget: Budget,
     /// How often it was started.
     pub generation: u32,
+    /// How often it was planned to start again after an end.
+    pub restarts: u32,
+    /// The budget was spent at the last of them.
+    pub spent: bool,
     /// Some worker has or will have it.
     pub used: bool,
 }
@@ -54,7 +58,7 @@ impl Slots {
         // Generations go on, so that late news of another command's child is never taken for news of this one's.
         let generation = self.0.get(at).map_or(0, |slot| slot.generation);
         let (wanted, budget) = (wanted.clone(), Budget::new(restart));
-        let new = Slot { wanted, command, budget, generation, used: true };
+        let new = Slot { wanted, command, budget, generation, restarts: 0, spent: false, used: true };
         match self.0.get_mut(at) {
             Some(slot) => *slot = new,
             None if at < MAX_SLOTS => self.0.push(new),

@@ -1,7 +1,7 @@
 //! One worker process: its socket, its permit table, its stderr, and how long it may take for what. Broker only.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -71,7 +71,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker and queues its configuration. `slots` are those of its commands.
+    /// Starts a worker and queues its configuration. `slots` are those of its commands; `listener` is where health
+    /// requests come in.
     ///
     /// # Errors
     /// When the kernel has no resources for it, or the configuration does not fit.
@@ -79,7 +80,7 @@ impl Worker {
         images: &Images,
         config: &types::Config,
         instance_id: &str,
-        (id, slots): (WorkerId, Vec<u8>),
+        (id, slots, listener): (WorkerId, Vec<u8>, Option<OwnedFd>),
         now: Instant,
     ) -> io::Result<Self> {
         let sockets = Sockets::new(config.unix_sockets.clone());
@@ -90,7 +91,7 @@ impl Worker {
         let first = ToWorker::Config { size, sha256: sha256_hex(&json), instance_id: instance_id.into() };
         let started = images.worker()?;
         let mut channel = Channel::new(started.socket);
-        channel.queue(&first, vec![content]).map_err(io::Error::other)?;
+        channel.queue(&first, [content].into_iter().chain(listener).collect()).map_err(io::Error::other)?;
         let channels = config.bindings.iter().map(|b| b.channel.clone()).collect();
         let commands =
             config.bindings.iter().filter(|b| matches!(b.transport, Transport::Stdio { .. })).count();

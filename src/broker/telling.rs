@@ -55,6 +55,12 @@ impl Worker {
         self.say(&message, fds, log);
     }
 
+    /// Tells it how the service is.
+    pub fn tell_facts(&mut self, facts: serde_json::Value, log: &Log) {
+        self.permit.told_facts();
+        self.say(&ToWorker::Facts { facts }, Vec::new(), log);
+    }
+
     /// Tells it whether it may forward a call.
     pub fn answer(&mut self, call: u64, verdict: Verdict, window: &mut Window, log: &Log) {
         if verdict == Verdict::Refused {

@@ -96,11 +96,11 @@ keys! {
     LOG_FILE: "log.file", "log.file", "LOG_FILE", One, Used;
     LOG_HTTP_RAW_UNSAFE: "log.http_raw_unsafe", "log.http-raw-unsafe", "LOG_HTTP_RAW_UNSAFE", Switch, Used;
 
-    HEALTH_LISTEN_ADDR: "health.listen_addr", "health.listen-addr", "HEALTH_LISTEN_ADDR", One, Inert(None);
-    HEALTH_UNIX_SOCKET: "health.unix_socket", "health.unix-socket", "HEALTH_UNIX_SOCKET", One, Inert(None);
-    HEALTH_URL_FILE: "health.url_file", "health.url-file", "HEALTH_URL_FILE", One, Inert(None);
-    HEALTH_SHOW_DETAILS: "health.show_details", "health.show-details", "HEALTH_SHOW_DETAILS", Switch, Inert(Some("false"));
-    PID_FILE: "process.pid_file", "pid.file", "PID_FILE", One, Inert(None);
+    HEALTH_LISTEN_ADDR: "health.listen_addr", "health.listen-addr", "HEALTH_LISTEN_ADDR", One, Used;
+    HEALTH_UNIX_SOCKET: "health.unix_socket", "health.unix-socket", "HEALTH_UNIX_SOCKET", One, Used;
+    HEALTH_URL_FILE: "health.url_file", "health.url-file", "HEALTH_URL_FILE", One, Used;
+    HEALTH_SHOW_DETAILS: "health.show_details", "health.show-details", "HEALTH_SHOW_DETAILS", Switch, Used;
+    PID_FILE: "process.pid_file", "pid.file", "PID_FILE", One, Used;
 
     MCP_SERVER_URLS: "mcp.server_urls", "mcp.server-url", "MCP_SERVER_URL", Many, Used;
     MCP_COMMANDS: "mcp.commands", "mcp.command", "MCP_COMMAND", Many, Used;
@@ -146,6 +146,8 @@ keys! {
     TLS_MIN_VERSION: "tls.min_version", "", "", One, Used;
     TLS_POST_QUANTUM: "tls.post_quantum", "", "", One, Used;
 
+    HEALTH_ENABLED: "health.enabled", "", "", Switch, Used;
+    HEALTH_ALLOW_REMOTE: "health.allow_remote", "", "", Switch, Used;
     DRAIN_TIMEOUT: "drain_timeout", "", "", One, Used;
     POLL_GRACE: "poll_grace", "", "", One, Used;
     RELOAD_INTERVAL: "reload_interval", "", "", One, Used;

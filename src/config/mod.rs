@@ -9,13 +9,14 @@
 pub mod accounts;
 pub mod argv;
 pub mod audit;
-mod base64;
+pub mod base64;
 pub mod call_policy;
 mod check;
 pub mod confinement;
 mod duration;
 mod effective;
 mod hdr;
+pub mod health;
 pub mod keys;
 mod no_proxy;
 mod own;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::Audit;
 use super::confinement::{Confinement, Profile, Withheld};
+use super::health::Health;
 use super::peer::Peer;
 use super::route::Route;
 pub use super::secret::{Kept, Secret};
@@ -141,6 +142,8 @@ pub struct Config {
     pub confinement: Confinement,
     /// The audit log, when there is one.
     pub audit: Option<Audit>,
+    /// The health listener and the files that lead to it.
+    pub health: Health,
     /// SHA-256 of the file that the configuration was read from.
     pub file_sha256: Option<[u8; 32]>,
     /// The agent's own files and directories, which no MCP server may reach.

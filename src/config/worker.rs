@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::Answers;
 use super::peer::{Peer, Tls};
 use super::types::{Binding, Control, Kept, Limits, Mcp, Transport};
 
@@ -38,6 +39,9 @@ pub struct Worker {
     /// The call policy, as the checked JSON text that `policy::load` reads; `None` allows everything.
     #[serde(default)]
     pub policy: Option<String>,
+    /// How health is answered for.
+    #[serde(default)]
+    pub health: Answers,
 }
 
 impl Worker {

@@ -33,6 +33,9 @@ pub struct Grants {
     pub execute: BTreeSet<PathBuf>,
     /// To remove empty directories directly or further below; nothing else.
     pub tidy: BTreeSet<PathBuf>,
+    /// To remove files, sockets and links directly or further below; nothing else.
+    #[serde(default)]
+    pub unlink: BTreeSet<PathBuf>,
     /// TCP ports to connect to.
     pub tcp: BTreeSet<u16>,
     /// Whether names may be looked up over UDP.
@@ -64,6 +67,7 @@ impl Grants {
         self.write.extend(other.write);
         self.execute.extend(other.execute);
         self.tidy.extend(other.tidy);
+        self.unlink.extend(other.unlink);
         self.tcp.extend(other.tcp);
         self.names |= other.names;
         self.sockets.extend(other.sockets);
@@ -99,6 +103,7 @@ fn enforce(abi: ABI, grants: &Grants) -> io::Result<()> {
         (&grants.write, READ | WRITE),
         (&grants.execute, READ | AccessFs::Execute),
         (&grants.tidy, AccessFs::RemoveDir.into()),
+        (&grants.unlink, AccessFs::RemoveFile.into()),
         (&grants.sockets, AccessFs::ResolveUnix.into()),
     ] {
         for path in paths {

@@ -12,6 +12,7 @@ use super::cuts::{Cut, Cuts};
 use super::failure::Failure;
 use super::{COMPONENT, random};
 use crate::config::types::Channel;
+use crate::ipc::msg::Trouble as Kind;
 use crate::net;
 
 /// The longest reason that is given, in bytes.
@@ -47,6 +48,8 @@ pub struct Trouble {
     pub reason: String,
     /// What it is about.
     pub class: Class,
+    /// The same, as the broker is told.
+    pub kind: Kind,
     /// Commands that could be read from a body that was cut off or broken; they are to be executed like others.
     pub rescued: Option<Polled>,
 }
@@ -176,7 +179,7 @@ impl Poller {
             "poll failed; backing off"
         };
         self.client.log().warn(COMPONENT, message, &fields);
-        Turn::Failed(Trouble { wait, reason: reason(failure), class, rescued })
+        Turn::Failed(Trouble { wait, reason: reason(failure), class, kind: kind(failure), rescued })
     }
 }
 
@@ -188,6 +191,23 @@ fn classify(failure: &Failure) -> Class {
         Failure::Status(e) if e.is_refused() => Class::Refused,
         Failure::Status(_) => Class::Status,
         Failure::Body(_) => Class::Body,
+    }
+}
+
+fn kind(failure: &Failure) -> Kind {
+    match failure {
+        Failure::Timeout | Failure::Request => Kind::Network,
+        Failure::Transport(_) if failure.is_pin() => Kind::Pin,
+        Failure::Transport(e) if e.phase == net::Phase::Proxy => Kind::Proxy,
+        Failure::Transport(e) if e.cause == net::Cause::Tls => Kind::Tls,
+        Failure::Transport(_) => Kind::Network,
+        Failure::Status(e) => match e.status.as_u16() {
+            401 => Kind::Unauthorized,
+            403 => Kind::Forbidden,
+            404 => Kind::NotFound,
+            _ => Kind::Answer,
+        },
+        Failure::Body(_) => Kind::Answer,
     }
 }
 

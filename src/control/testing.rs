@@ -59,6 +59,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         log_level: crate::log::Level::Debug,
         require: 1,
         policy: None,
+        health: crate::config::health::Answers::default(),
     }
 }
 

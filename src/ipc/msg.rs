@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::parts::{
     About, Answer, Ask, CallKind, Carried, Denied, Era, Handshake, MAX_METHOD, MAX_NAME, MAX_REQUEST_ID,
-    MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Verdict,
+    MAX_RETIRED, MAX_RPC_ID, MAX_SHARD_TOKEN, MAX_UNREAD, Outcome, Trouble, Verdict,
 };
 
 /// The largest frame. A SEQPACKET message of more than about 208 KiB cannot be sent at Debian's default buffer
@@ -17,6 +17,8 @@ pub use super::parts::{
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The most messages in one frame.
 pub const MAX_MESSAGES: usize = 256;
+/// The longest reason why an MCP server cannot be reached.
+pub const MAX_REACH: usize = 256;
 /// How often a worker says that its loops move: rare enough to cost nothing, often enough that a wedged worker is
 /// replaced well before a service manager loses patience.
 pub const BEAT_EVERY: Duration = Duration::from_secs(5);
@@ -51,9 +53,20 @@ pub enum FromWorker {
     PollOk {},
     /// Polling fails; the reason for `STATUS=`, at most 512 bytes.
     PollFailing {
+        /// What it is about.
+        kind: Trouble,
         /// A sentence without secrets.
         reason: String,
     },
+    /// The MCP server of a binding can be reached, or not any more; said when that changes.
+    Reach {
+        /// The place of the binding in the configuration.
+        binding: u8,
+        /// Why not: a sentence of ours without control characters, at most [`MAX_REACH`] bytes.
+        reason: Option<String>,
+    },
+    /// Somebody wants to know how the service is; not said again before it is answered.
+    Facts {},
     /// The worker's loops move; from `Go` on, every [`BEAT_EVERY`].
     Beat {
         /// By how many milliseconds the poll loop is past the time at which it said that it would move.
@@ -105,7 +118,8 @@ pub enum FromWorker {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum ToWorker {
-    /// The configuration, in the one memfd that travels with the frame; once, first, alone in its frame.
+    /// The configuration, in the memfd that travels with the frame; once, first, alone in its frame. A second
+    /// descriptor, if there is one, is the listener of the health requests.
     Config {
         /// Length of the memfd in bytes.
         size: u64,
@@ -178,6 +192,11 @@ pub enum ToWorker {
         ticket: u32,
         /// What the system said.
         errno: i32,
+    },
+    /// Answer to `Facts`: one object, as `broker::facts` writes it.
+    Facts {
+        /// It.
+        facts: serde_json::Value,
     },
     /// Poll no more.
     Drain {

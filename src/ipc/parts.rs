@@ -182,6 +182,28 @@ pub enum Verdict {
     Refused,
 }
 
+/// What a failing poll is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// There was no answer.
+    Network,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// The peer is not the control plane that the operator pinned.
+    Pin,
+    /// No TLS connection.
+    Tls,
+    /// The proxy does not lead there.
+    Proxy,
+    /// Any other answer that is of no use.
+    Answer,
+}
+
 /// How a permitted call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,6 +7,8 @@ use http::HeaderMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::net;
+
 pub mod failure;
 pub mod headers;
 pub mod http_leg;
@@ -83,6 +85,17 @@ impl Upstream {
         match self {
             Self::Http(http) => http.notification(call).await,
             Self::Stdio(stdio) => stdio.notification(call).await,
+        }
+    }
+
+    /// Connects to an HTTP server and says nothing. A stdio server is the broker's to watch.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub async fn touch(&self) -> Result<(), net::Error> {
+        match self {
+            Self::Http(http) => http.touch().await,
+            Self::Stdio(_) => Ok(()),
         }
     }
 

@@ -91,6 +91,14 @@ impl Client {
         *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
+    /// Opens a connection of its own to the host of a URL and closes it, without having said anything.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub async fn touch(&self, url: &http::Uri) -> Result<(), Error> {
+        self.connector.clone().connect(url.clone()).await.map(drop)
+    }
+
     /// Sends one request and resolves when the head of the response has arrived. There is no bound on the time of
     /// the exchange: the caller has the deadline. The URL must be absolute; `Host` and `Content-Length` are added
     /// from it and from the body.

@@ -12,6 +12,7 @@ pub mod files;
 pub mod ids;
 pub mod kernel;
 pub mod limits;
+pub mod listen;
 pub mod locked;
 pub mod memfd;
 pub mod message;

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 
 use super::{pin, x509};
 use crate::config::peer::{Digest, Identity};
+use crate::config::types::{Transport, Worker};
 
 const DAY: u64 = 86_400;
 /// From how many days before the end on it is warned of, the closest first.
@@ -117,6 +118,26 @@ pub(super) fn check(
         let unit = if *days == 1 { "day" } else { "days" };
         format!("the certificate expires on {}, in less than {days} {unit}", date(facts.not_after))
     }))
+}
+
+/// The certificates that the agent presents: whose each is, by its setting, and the second of its end.
+#[must_use]
+pub fn own_certificates(worker: &Worker) -> Vec<(String, u64)> {
+    let servers = worker.bindings.iter().filter_map(|binding| match &binding.transport {
+        Transport::Http { peer, .. } => Some(&**peer),
+        Transport::Stdio { .. } => None,
+    });
+    let own = [&worker.control.peer, &worker.proxy_peer].into_iter().chain(servers);
+    let mut found: Vec<(String, u64)> = own
+        .filter_map(|peer| peer.identity.as_ref())
+        .filter_map(|identity| {
+            let leaf = chain(identity).ok()?.into_iter().next()?;
+            Some((identity.name.clone(), x509::facts(&leaf).ok()?.not_after))
+        })
+        .collect();
+    // The default of all MCP servers is the same for each.
+    found.dedup();
+    found
 }
 
 #[cfg(test)]

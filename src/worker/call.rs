@@ -12,6 +12,7 @@ use super::drain::{self, Drain};
 use super::guard::Pass;
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
+use super::stats::{Stats, Tally};
 use super::{about, answers};
 use crate::control::respond::{Delivered, RespType, Responder, Response};
 use crate::ipc::msg::{CallKind, Outcome};
@@ -44,6 +45,8 @@ pub struct Job {
     pub counted: drain::Job,
     /// What the policy lets it do.
     pub pass: Pass,
+    /// What is counted of it.
+    pub tally: Tally,
 }
 
 /// A command that goes to an MCP server.
@@ -97,20 +100,27 @@ pub struct Carrier {
     link: Link,
     drain: Drain,
     describes: bool,
+    stats: Stats,
     log: Log,
 }
 
 impl Carrier {
     /// A carrier that posts through `responder`.
     #[must_use]
-    pub fn new(responder: Responder, link: Link, drain: Drain, log: Log) -> Self {
-        Self { responder, link, drain, describes: false, log }
+    pub fn new(responder: Responder, link: Link, drain: Drain, stats: Stats, log: Log) -> Self {
+        Self { responder, link, drain, describes: false, stats, log }
     }
 
     /// Tells the broker what calls are about and what was answered, because they are recorded.
     #[must_use]
     pub fn describing(self, describes: bool) -> Self {
         Self { describes, ..self }
+    }
+
+    /// Where things are counted.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// Whether the broker is told what calls are about.
@@ -140,7 +150,7 @@ impl Carrier {
         });
     }
 
-    async fn carry(self: Arc<Self>, job: Job, forward: Forward, waiting: Waiting) {
+    async fn carry(self: Arc<Self>, mut job: Job, forward: Forward, waiting: Waiting) {
         let (kind, id) = (forward.kind(), forward.rpc_id().map(str::to_owned));
         let way = tokio::select! {
             biased;
@@ -163,6 +173,7 @@ impl Carrier {
             }
         };
         if let Some(failure) = &answer.failure {
+            (job.tally.failed, job.tally.outcome) = (true, "failed");
             let mut fields =
                 vec![("request_id", (&job.request_id).into()), ("channel", (&job.channel).into())];
             fields.extend(failure.fields());
@@ -193,6 +204,7 @@ impl Carrier {
         if self.drain.has_given_up() {
             return Way::GivenUp;
         }
+        let began = Instant::now();
         let end = match forward {
             Forward::Termination { headers, .. } => lane.upstream.terminate(headers, job.deadline).await,
             Forward::Message { message, headers, .. } => {
@@ -206,6 +218,10 @@ impl Carrier {
             }
         };
         drop(slot);
+        self.stats.lock().http[2].add(began.elapsed());
+        if let End::Answer(answer) = &end {
+            lane.reach.note(answer.failure.as_ref());
+        }
         Way::End(end)
     }
 
@@ -251,7 +267,16 @@ impl Carrier {
             client_request_id: job.client_request_id.as_deref(),
             too_large: id.map(|id| Failure::protocol(Kind::ResponseBodyTooLarge).body(Some(&id))),
         };
-        let outcome = match self.responder.terminal(response, job.deadline).await {
+        let began = Instant::now();
+        let delivered = self.responder.terminal(response, job.deadline).await;
+        let status = match delivered {
+            Delivered::Yes => "200",
+            Delivered::Gone => "404",
+            Delivered::Expired => "expired",
+            Delivered::No(_) => "undelivered",
+        };
+        self.stats.ended(&job.tally, &job.channel, status, Some(began.elapsed()));
+        let outcome = match delivered {
             Delivered::Yes | Delivered::Gone => Outcome::Answered,
             Delivered::Expired => {
                 let message = "command response deadline reached; dropping without posting a response";
@@ -272,6 +297,7 @@ impl Carrier {
 
     fn expired(&self, job: &Job, message: &'static str) {
         self.log.info("dispatcher", message, &[("request_id", (&job.request_id).into())]);
+        self.stats.ended(&job.tally, &job.channel, "expired", None);
         done(&self.link, job.call, Outcome::Expired, None);
     }
 }

@@ -16,6 +16,7 @@ use super::call::{Carrier, Forward, Job, Reply};
 use super::guard::{Guard, Pass};
 use super::lane::{Lanes, Waiting};
 use super::link::Link;
+use super::stats::Tally;
 use crate::control::client::Polled;
 use crate::control::wire::{Command, Item, Kind, Malformed};
 use crate::ipc::msg::{Answer, Ask, CallKind, Denied, FromWorker, Outcome, Verdict};
@@ -61,6 +62,7 @@ impl Dispatch {
                 Item::Command(command) => self.command(command, polled.received),
                 Item::Malformed(malformed) => self.malformed(malformed, polled.received),
                 Item::Dropped(why) => {
+                    self.carrier.stats().count(|f| &mut f.drops[0]);
                     self.log.warn("dispatcher", "control-plane command dropped", &[("reason", why.into())]);
                 }
             }
@@ -73,6 +75,7 @@ impl Dispatch {
         if deadline.is_some_and(|d| d <= Instant::now()) {
             let fields = [("request_id", (&command.request_id).into())];
             self.log.info("dispatcher", "dropping command whose response deadline has passed", &fields);
+            self.carrier.stats().count(|f| &mut f.drops[1]);
             return;
         }
         let client_request_id = command.client_request_id().map(str::to_owned);
@@ -86,10 +89,12 @@ impl Dispatch {
             held: self.lanes.hold(command.size),
             counted: self.carrier.count(),
             pass: Pass::default(),
+            tally: Tally::new(kind_of(&command.kind), received),
         };
         match self.routed(&mut job, &command.kind, &command.headers) {
             Err(reply) => self.reply(job, *reply),
             Ok((forward, waiting)) => {
+                self.carrier.stats().count(|f| &mut f.enqueued);
                 let mut ask = ask_for(&mut job, &forward, &self.asked);
                 let rule = job.pass.monitored();
                 ask.about = self.carrier.describes().then(|| Box::new(about::about(&forward, rule)));
@@ -102,6 +107,7 @@ impl Dispatch {
 
     /// Lets the broker record that the call policy refuses a command.
     fn denied(&self, job: &Job, message: Option<&jsonrpc::Message>, headers: &HeaderMap, rule: &str) {
+        self.carrier.stats().denied(&job.channel);
         if !self.carrier.describes() {
             return;
         }
@@ -132,6 +138,10 @@ impl Dispatch {
             })?),
             Kind::OauthDiscovery | Kind::SessionTermination => None,
         };
+        if let Some(message) = &message {
+            job.tally.is(message);
+        }
+        job.tally.outcome = "refused";
         if let Some(reply) = answers::not_built(&job.channel, kind, message.as_ref()) {
             return Err(Box::new(reply));
         }
@@ -139,6 +149,11 @@ impl Dispatch {
         let Some(lane) = lane else {
             let fields = [("channel", (&job.channel).into()), ("request_id", (&job.request_id).into())];
             self.log.warn("dispatcher", "command for an unsupported channel", &fields);
+            self.carrier.stats().count(match kind {
+                Kind::Jsonrpc(_) => |f| &mut f.unsupported[0],
+                Kind::SessionTermination => |f| &mut f.unsupported[1],
+                Kind::OauthDiscovery => |f| &mut f.unsupported[2],
+            });
             return Err(Box::new(answers::unsupported_channel(&job.channel, kind, message.as_ref())));
         };
         let id = message.as_ref().and_then(jsonrpc::Message::id);
@@ -150,6 +165,7 @@ impl Dispatch {
             Some(message) => {
                 let pass = self.guard.message(&job.request_id, &job.channel, message, &mut headers);
                 job.pass = pass.map_err(|rule| {
+                    job.tally.outcome = "denied";
                     self.denied(job, Some(message), &headers, &rule);
                     Box::new(answers::refused(id, &rule))
                 })?;
@@ -161,6 +177,11 @@ impl Dispatch {
                 })?;
             }
         }
+        job.tally.outcome = "answered";
+        self.carrier.stats().count(match job.pass.monitored() {
+            None => |f| &mut f.verdicts[0],
+            Some(_) => |f| &mut f.verdicts[2],
+        });
         let waiting = self.lanes.wait_in(lane);
         let lane = Arc::clone(lane);
         let forward = match message {
@@ -188,6 +209,7 @@ impl Dispatch {
                 self.log.warn("dispatcher", "command refused, because it cannot be recorded", &fields);
                 drop(waiting);
                 job.call = 0;
+                job.tally.outcome = "refused";
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
             Verdict::InDoubt => {
@@ -200,6 +222,7 @@ impl Dispatch {
                 drop(waiting);
                 // The broker holds permitted calls only: the end of another would be a breach.
                 job.call = 0;
+                job.tally.outcome = "in_doubt";
                 self.reply(job, answers::in_doubt(forward.kind(), forward.rpc_id()));
             }
         }
@@ -218,6 +241,7 @@ impl Dispatch {
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
             pass: Pass::default(),
+            tally: Tally::new("call", Instant::now()).with("in_doubt"),
         };
         self.reply(job, reply);
     }
@@ -242,6 +266,7 @@ impl Dispatch {
             held: self.lanes.hold(0),
             counted: self.carrier.count(),
             pass: Pass::default(),
+            tally: Tally::new("call", received).with("malformed"),
         };
         self.reply(job, reply);
     }
@@ -249,6 +274,15 @@ impl Dispatch {
     /// Posts an answer of the agent's own.
     fn reply(&self, job: Job, reply: Reply) {
         self.carrier.reply(job, reply, self.lanes.local_answer());
+    }
+}
+
+/// What a command is counted as.
+fn kind_of(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Jsonrpc(_) => "call",
+        Kind::SessionTermination => "session_termination",
+        Kind::OauthDiscovery => "oauth_discovery",
     }
 }
 

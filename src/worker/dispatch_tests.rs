@@ -34,7 +34,13 @@ async fn rig_of(lane: Arc<Lane>) -> Rig {
     let drain = Drain::new();
     let lanes = Arc::new(Lanes::new(vec![lane], None, &Limits::default()));
     let log = Log::memory().0;
-    let carrier = Carrier::new(Responder::new(client), link.clone(), drain.clone(), log.clone());
+    let carrier = Carrier::new(
+        Responder::new(client),
+        link.clone(),
+        drain.clone(),
+        crate::worker::stats::Stats::new([]),
+        log.clone(),
+    );
     let dispatch = Dispatch::new(lanes, Guard::default(), Arc::new(carrier), link.clone(), log);
     Rig { dispatch, drain, plane, broker, link }
 }

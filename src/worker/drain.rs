@@ -55,6 +55,12 @@ impl Drain {
         let _ = watch.wait_for(Option::is_some).await;
     }
 
+    /// Resolves once another worker has taken over; never, while it is the service that stops.
+    pub async fn retired(&self) {
+        let mut watch = self.order.subscribe();
+        let _ = watch.wait_for(|order| order.is_some_and(|order| order.abort_poll.is_none())).await;
+    }
+
     /// Resolves when the outstanding poll is to be aborted; never, when no order says so.
     pub async fn poll_aborted(&self) {
         let mut watch = self.order.subscribe();

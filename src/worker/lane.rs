@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, Semaphore};
 
+use super::reach::Reach;
 use crate::config::types::{Channel, Limits};
 use crate::mcp::Upstream;
 
@@ -30,8 +31,11 @@ pub struct Lane {
     pub upstream: Upstream,
     /// One permit for each command in progress; fair, so commands start in the order they came.
     pub slots: Semaphore,
+    /// Whether the server can be reached.
+    pub reach: Reach,
     waiting: AtomicUsize,
     capacity: usize,
+    concurrent: usize,
 }
 
 /// Everything that bounds what the worker holds.
@@ -63,7 +67,20 @@ impl Lane {
     /// A lane whose waiting room takes `capacity` commands and that runs `concurrent` at a time.
     #[must_use]
     pub fn new(channel: Channel, upstream: Upstream, capacity: usize, concurrent: usize) -> Self {
-        Self { channel, upstream, slots: Semaphore::new(concurrent), waiting: AtomicUsize::new(0), capacity }
+        let (slots, waiting, reach) = (Semaphore::new(concurrent), AtomicUsize::new(0), Reach::default());
+        Self { channel, upstream, slots, reach, waiting, capacity, concurrent }
+    }
+
+    /// Commands in progress, and how many may be.
+    #[must_use]
+    pub fn running(&self) -> (usize, usize) {
+        (self.concurrent.saturating_sub(self.slots.available_permits()), self.concurrent)
+    }
+
+    /// Commands that wait, and how many may.
+    #[must_use]
+    pub fn queued(&self) -> (usize, usize) {
+        (self.waiting.load(Ordering::Relaxed), self.capacity)
     }
 
     fn free(&self) -> usize {

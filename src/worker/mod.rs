@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::confine::kernel::Kernel;
@@ -28,13 +29,16 @@ use crate::tls::Trust;
 use call::Carrier;
 use dispatch::Dispatch;
 use drain::Drain;
+use facts::Facts;
 use guard::Guard;
 use lane::{Lane, Lanes};
 use link::{Link, Uplink};
+use pages::Pages;
 use polling::Polling;
 use proxies::Proxies;
 use pulse::Pulse;
 use start::{Start, StartError};
+use stats::Stats;
 use upstreams::Peers;
 
 mod about;
@@ -43,15 +47,20 @@ mod answers;
 mod call;
 mod dispatch;
 mod drain;
+mod facts;
+mod front;
 mod guard;
 mod lane;
 mod link;
 pub mod look;
 mod obey;
+mod pages;
 mod polling;
 pub mod proxies;
 mod pulse;
+mod reach;
 mod start;
+mod stats;
 pub mod survey;
 mod upstreams;
 
@@ -82,13 +91,13 @@ pub fn run() -> Exit {
 
 /// From the first frame to the last.
 fn live(socket: OwnedFd) -> Result<(), StartError> {
-    let start = start::receive(&socket)?;
+    let mut start = start::receive(&socket)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(StartError::Runtime)?;
     // INVARIANT: whatever opens files or descriptors of its own has done so before the confinement; no thread but
     // this one exists, and nothing of the network has been read.
     let inside = runtime.enter();
-    let (house, parts) = House::build(&start, socket)?;
+    let (house, parts) = House::build(&mut start, socket)?;
     drop(inside);
     let abi = Kernel::probe().check(start.config.require).map_err(StartError::Kernel)?;
     let sealed = confine::worker(abi, &start.config).map_err(StartError::Confinement)?;
@@ -116,11 +125,12 @@ struct Parts {
     missing: mpsc::UnboundedReceiver<net::Wanted>,
     go: oneshot::Receiver<()>,
     poll_timeout: Duration,
+    listener: Option<AsyncFd<OwnedFd>>,
 }
 
 /// The network begins here, and only a confined process gets here.
 async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartError> {
-    let Parts { channel, uplink, wanted, missing, go, poll_timeout } = parts;
+    let Parts { channel, uplink, wanted, missing, go, poll_timeout, listener } = parts;
     let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
     let (told, ask_told) = oneshot::channel();
@@ -138,18 +148,28 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         link: link.clone(),
         timeout: poll_timeout,
         pulse: pulse.clone(),
+        stats: house.stats.clone(),
         log: log.clone(),
     };
     let (drain, lanes, client) = (house.drain.clone(), Arc::clone(&house.lanes), house.client.clone());
-    let proxies = house.proxies.clone();
+    let (proxies, pages) = (house.proxies.clone(), house.pages.clone());
     tokio::spawn(async move {
         // The broker is gone when this fails, and with it this process in a moment.
         let _ = go.await;
         tokio::spawn(async move { metadata::fetch(&client).await });
         tokio::spawn(proxies.watch());
         tokio::spawn(pulse.beat(link.clone()));
+        tokio::spawn(reach::watch(Arc::clone(&lanes), link.clone(), drain.clone()));
+        let (done, ended) = oneshot::channel();
+        let serving = listener.map(|socket| front::serve(socket, pages, drain.clone(), ended, log));
+        let serving = serving.map(tokio::spawn);
         polling.run().await;
         let unfinished = drain.finish().await;
+        drop(done);
+        if let Some(serving) = serving {
+            // Nothing but what it has accepted holds it up, and that is bounded.
+            let _ = serving.await;
+        }
         return_children(&lanes, &link).await;
         // What was said of children before is not overtaken either.
         let (tell, all_told) = oneshot::channel();
@@ -218,6 +238,9 @@ struct House {
     drain: Drain,
     sockets: net::Sockets,
     proxies: Proxies,
+    stats: Stats,
+    facts: Facts,
+    pages: Pages,
     link: Link,
     /// Taken when the broker lets this process use the network.
     go: Mutex<Option<oneshot::Sender<()>>>,
@@ -225,8 +248,10 @@ struct House {
 }
 
 impl House {
-    fn build(start: &Start, socket: OwnedFd) -> Result<(Self, Parts), StartError> {
-        let Start { config, instance_id } = start;
+    fn build(start: &mut Start, socket: OwnedFd) -> Result<(Self, Parts), StartError> {
+        let listener =
+            start.listener.take().map(sys::watch::watch).transpose().map_err(StartError::Runtime)?;
+        let Start { config, instance_id, .. } = &*start;
         let log = Log::relay(config.log_level);
         let channel = Arc::new(AsyncChannel::new(socket).map_err(channel::Error::from)?);
         let (link, uplink) = link::pair(Arc::clone(&channel));
@@ -255,14 +280,33 @@ impl House {
         let lanes = Arc::new(Lanes::new(lanes?, allowed, &config.limits));
         let drain = Drain::new();
         let responder = Responder::new(client.clone());
-        let carrier = Carrier::new(responder, link.clone(), drain.clone(), log.clone());
+        let stats = Stats::new(config.bindings.iter().map(|binding| binding.channel.to_string()));
+        let carrier = Carrier::new(responder, link.clone(), drain.clone(), stats.clone(), log.clone());
         let carrier = Arc::new(carrier.describing(config.audit));
         let dispatch = Dispatch::new(Arc::clone(&lanes), guard, carrier, link.clone(), log.clone());
         announce::announce(config, &log);
         let proxies = Proxies::new(config, &proxy_tls, log.clone());
+        let facts = Facts::new(link.clone());
+        let parts = (Arc::clone(&lanes), stats.clone(), proxies.clone(), facts.clone());
+        let pages = Pages::new(config, instance_id, parts);
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
-        let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout: config.control.poll_timeout };
-        Ok((Self { client, lanes, dispatch, drain, sockets, proxies, link, go: go_once, log }, parts))
+        let poll_timeout = config.control.poll_timeout;
+        let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout, listener };
+        let house = Self {
+            client,
+            lanes,
+            dispatch,
+            drain,
+            sockets,
+            proxies,
+            stats,
+            facts,
+            pages,
+            link,
+            go: go_once,
+            log,
+        };
+        Ok((house, parts))
     }
 }
 

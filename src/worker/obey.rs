@@ -80,6 +80,7 @@ impl House {
                 // The receiver waits until this comes.
                 let _ = go.map(|go| go.send(()));
             }
+            ToWorker::Facts { facts } => self.facts.answer(facts),
             ToWorker::Config { .. } => {
                 self.log.error("worker", "a second configuration is ignored", &[]);
             }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::dispatch::Dispatch;
 use super::drain::Drain;
 use super::lane::Lanes;
 use super::link::Link;
 use super::pulse::Pulse;
+use super::stats::Stats;
 use crate::control::poll::{Poller, Turn};
 use crate::ipc::msg::FromWorker;
 use crate::log::Log;
 
-/// What the first poll asks for, so that readiness is known soon.
+/// What the first poll asks for, and the first after a failure, so that readiness is known soon.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a poll asks for that leaves out a full lane: it bounds how long that lane's commands wait once it is free.
 const PARTIAL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ pub struct Polling {
     pub timeout: Duration,
     /// Told when this loop will move next.
     pub pulse: Pulse,
+    /// Counts the polls.
+    pub stats: Stats,
     /// Told when it begins and ends.
     pub log: Log,
 }
@@ -68,6 +71,7 @@ impl Polling {
                 (false, false) => self.timeout,
             };
             self.pulse.moves_within(self.poller.deadline_of(timeout));
+            let began = Instant::now();
             let turn = tokio::select! {
                 // What has come is not thrown away.
                 biased;
@@ -76,6 +80,7 @@ impl Polling {
             };
             match turn {
                 Turn::Batch(polled) => {
+                    self.stats.polled(began.elapsed(), polled.batch.items.len());
                     first = false;
                     if !healthy {
                         healthy = true;
@@ -83,10 +88,13 @@ impl Polling {
                     }
                     self.dispatch.accept(polled);
                 }
-                Turn::Cut => {}
+                Turn::Cut => self.stats.poll_failed(began.elapsed(), None),
                 Turn::Failed(trouble) => {
                     healthy = false;
-                    self.link.tell(FromWorker::PollFailing { reason: trouble.reason });
+                    // That it works again is known when a poll has ended.
+                    first = true;
+                    self.stats.poll_failed(began.elapsed(), Some(trouble.class));
+                    self.link.tell(FromWorker::PollFailing { kind: trouble.kind, reason: trouble.reason });
                     if let Some(rescued) = trouble.rescued {
                         self.dispatch.accept(rescued);
                     }

@@ -4,11 +4,13 @@
 //! so it shows neither that its credentials are good nor that it reaches anybody.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::config::types::Worker;
+use crate::health::histogram::Histogram;
+use crate::health::view;
 use crate::log::Log;
 use crate::net;
 
@@ -28,10 +30,40 @@ pub struct Health {
     pub last_check: Option<Instant>,
     /// When the last good one began.
     pub last_success: Option<Instant>,
-    /// How long the last one took.
-    pub took: Duration,
+    /// How long they took.
+    pub took: Histogram,
     /// Why the last one failed: where, and what.
     pub failure: Option<(net::Phase, net::Cause)>,
+    /// How often they failed so.
+    pub kinds: Vec<(net::Phase, net::Cause, u64)>,
+}
+
+impl Health {
+    /// As it is shown to whoever asks `now`.
+    #[must_use]
+    pub fn shown(&self, now: SystemTime) -> view::Proxy {
+        let at = |at: Option<Instant>| at.and_then(|at| now.checked_sub(at.elapsed()));
+        // The same moment stays the same moment.
+        let last_check = at(self.last_check);
+        let good = self.last_success == self.last_check;
+        let failures = self.kinds.iter().map(|(phase, cause, count)| {
+            let phase = match phase {
+                net::Phase::Dns => "dns",
+                net::Phase::Connect => "connect",
+                net::Phase::Proxy => "proxy",
+                net::Phase::Tls => "tls",
+                net::Phase::Exchange => "exchange",
+            };
+            (phase, format!("{cause:?}").to_ascii_lowercase(), *count)
+        });
+        view::Proxy {
+            id: self.proxy.clone(),
+            last_check,
+            last_success: if good { last_check } else { at(self.last_success) },
+            took: self.took.clone(),
+            failures: failures.collect(),
+        }
+    }
 }
 
 /// All proxies of a configuration. Cheap to clone.
@@ -53,8 +85,9 @@ impl Proxies {
                 failures: 0,
                 last_check: None,
                 last_success: None,
-                took: Duration::ZERO,
+                took: Histogram::default(),
                 failure: None,
+                kinds: Vec::new(),
             };
             (net::Proxy::new(&proxy, tls), Mutex::new(health))
         });
@@ -91,7 +124,7 @@ impl Proxies {
         let was_good = health.failure.is_none();
         health.checks = health.checks.saturating_add(1);
         health.last_check = Some(began);
-        health.took = began.elapsed();
+        health.took.add(began.elapsed());
         match found {
             Ok(()) => {
                 health.last_success = Some(began);
@@ -103,6 +136,11 @@ impl Proxies {
             Err(error) => {
                 health.failures = health.failures.saturating_add(1);
                 health.failure = Some((error.phase, error.cause));
+                let same = |k: &&mut (net::Phase, net::Cause, u64)| (k.0, k.1) == (error.phase, error.cause);
+                match health.kinds.iter_mut().find(same) {
+                    Some(kind) => kind.2 = kind.2.saturating_add(1),
+                    None => health.kinds.push((error.phase, error.cause, 1)),
+                }
                 if first || was_good {
                     let fields =
                         [("proxy", (&health.proxy).into()), ("error", crate::log::Value::show(&error))];

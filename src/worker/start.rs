@@ -25,6 +25,8 @@ pub struct Start {
     pub config: Worker,
     /// 32 hex digits, one per service process.
     pub instance_id: String,
+    /// Where health requests come in.
+    pub listener: Option<OwnedFd>,
 }
 
 /// Why the worker cannot serve.
@@ -117,7 +119,7 @@ pub fn receive(socket: &OwnedFd) -> Result<Start, StartError> {
         return Err(StartError::NoConfig);
     };
     let mut fds = fds.into_iter();
-    let (Some(memfd), None) = (fds.next(), fds.next()) else { return Err(StartError::NoConfig) };
+    let (Some(memfd), listener) = (fds.next(), fds.next()) else { return Err(StartError::NoConfig) };
     if size > MAX_CONFIG {
         return Err(StartError::NoConfig);
     }
@@ -126,5 +128,5 @@ pub fn receive(socket: &OwnedFd) -> Result<Start, StartError> {
         return Err(StartError::Digest);
     }
     let config = serde_json::from_slice(&bytes).map_err(StartError::Content)?;
-    Ok(Start { config, instance_id })
+    Ok(Start { config, instance_id, listener })
 }

@@ -171,6 +171,7 @@ def through(scenario, directory, agent_program, lab_program):
         # JSON is YAML too.
         profile = {
             "config_version": 1,
+            "health": {"listen_addr": "127.0.0.1:0"},
             "control_plane": {
                 "base_url": urls["control_plane"],
                 "tunnel_id": urls["tunnel_id"],

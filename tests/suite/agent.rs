@@ -54,7 +54,7 @@ impl Setup {
         }
     }
 
-    /// With this configuration instead.
+    /// With this configuration instead; `@DIR@` in it is the directory of the agent's files.
     pub fn yaml(mut self, yaml: String) -> Self {
         self.yaml = yaml;
         self
@@ -116,10 +116,14 @@ impl Setup {
 
     /// Starts it. As root it becomes [`SOMEBODY`], unless the configuration names another.
     pub fn start(self) -> Agent {
-        let mut yaml = self.yaml.clone();
+        let mut yaml = self.yaml.replace("@DIR@", &self.dir.path().display().to_string());
         if rustix::process::geteuid().is_root() && !yaml.lines().any(|line| line.starts_with("confinement:"))
         {
             yaml += &format!("\nconfinement: {{user: \"{SOMEBODY}\"}}\n");
+        }
+        // Agents of tests that run at the same time must not meet at the default port.
+        if !yaml.lines().any(|line| line.starts_with("health:")) {
+            yaml += "\nhealth: {enabled: false}\n";
         }
         let config = self.file("tunnelward.yaml", &yaml);
         let program = self.program.unwrap_or_else(crate::place::agent);

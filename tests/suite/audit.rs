@@ -316,13 +316,17 @@ async fn without_the_section_the_start_says_that_nothing_is_recorded() {
 }
 
 /// An agent whose log is on a file system of 128 KiB, which only it sees.
-struct Small {
-    world: World,
+pub struct Small {
+    pub world: World,
     _log: Log,
     seen_from_here: PathBuf,
 }
 
 async fn small(on_failure: &str) -> Small {
+    small_with(on_failure, |plan| plan).await
+}
+
+pub async fn small_with(on_failure: &str, change: impl FnOnce(Plan) -> Plan) -> Small {
     use std::os::unix::fs::PermissionsExt as _;
     let log = Log::begin();
     let path = log.path();
@@ -335,10 +339,10 @@ async fn small(on_failure: &str) -> Small {
     let text = format!("#!/bin/sh\nexec unshare --mount sh -c '{inside}' sh \"$@\"\n");
     std::fs::write(&script, text).unwrap();
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let plan = log.plan(&format!(", durability: each, on_failure: {on_failure}"));
+    let plan = change(log.plan(&format!(", durability: each, on_failure: {on_failure}")));
     let plane = ControlPlane::start(Options::default()).await;
     let stub = Stub::start(StubOptions::default()).await;
-    let agent = plan.setup(&plane, &stub).program(script).start();
+    let agent = crate::asking::own(plan.setup(&plane, &stub)).program(script).start();
     plane.wait_for_poll(1, SOON).await;
     let seen_from_here = PathBuf::from(format!("/proc/{}/root{}", agent.pid(), path.display()));
     Small { world: World { plane, stub, agent }, _log: log, seen_from_here }
@@ -346,12 +350,12 @@ async fn small(on_failure: &str) -> Small {
 
 impl Small {
     /// Leaves no block free. The last one of the log has room for some records yet.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let filled = std::fs::write(self.seen_from_here.join("filler"), vec![0; 1 << 20]);
         assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
     }
 
-    fn free(&self) {
+    pub fn free(&self) {
         std::fs::remove_file(self.seen_from_here.join("filler")).unwrap();
     }
 }

@@ -123,6 +123,31 @@ fn a_replayed_call_is_a_breach() {
 }
 
 #[test]
+fn what_is_said_of_servers_and_asked_of_the_broker_is_bounded() {
+    let ready = r#"[{"ready":{"landlock":7,"filters":3}}]"#.to_string();
+    let reach =
+        |binding: u8, reason: &str| format!(r#"[{{"reach":{{"binding":{binding},"reason":{reason}}}}}]"#);
+    let facts = r#"[{"facts":{}}]"#.to_string();
+    assert!(matches!(judged(std::slice::from_ref(&facts)), Err(Breach::OutOfState("facts"))));
+    assert!(matches!(judged(&[reach(0, "null")]), Err(Breach::OutOfState("reach"))));
+    assert_eq!(judged(&[ready.clone(), facts.clone()]), Ok(Step::Facts));
+    assert_eq!(judged(&[ready.clone(), facts.clone(), facts]), Err(Breach::OutOfState("facts")));
+    let fine = Ok(Step::Reach { binding: 0, reason: Some("no route".into()) });
+    assert_eq!(judged(&[ready.clone(), reach(0, r#""no route""#)]), fine);
+    for (binding, reason) in
+        [(1, "null".to_string()), (0, format!("{:?}", "x".repeat(257))), (0, r#""a\nREADY=1""#.into())]
+    {
+        assert_eq!(
+            judged(&[ready.clone(), reach(binding, &reason)]),
+            Err(Breach::BadReach(binding)),
+            "{reason}"
+        );
+    }
+    let flood: Vec<String> = std::iter::once(ready).chain((0..10_000).map(|_| reach(0, "null"))).collect();
+    assert_eq!(judged(&flood), Err(Breach::TooOften));
+}
+
+#[test]
 fn a_child_or_command_that_is_not_there_is_a_breach() {
     let ready = r#"[{"ready":{"landlock":7,"filters":3}}]"#.to_string();
     for (message, breach) in [

@@ -82,12 +82,17 @@ impl Plan {
 
     /// Starts all three after a change of how the agent is started, and waits until the agent has polled.
     pub async fn start_as(self, change: impl FnOnce(Setup) -> Setup) -> World {
+        let world = self.start_as_without_poll(change).await;
+        world.plane.wait_for_poll(1, SOON).await;
+        world
+    }
+
+    /// The same without waiting.
+    pub async fn start_as_without_poll(self, change: impl FnOnce(Setup) -> Setup) -> World {
         let plane = ControlPlane::start(self.options.clone()).await;
         let stub = Stub::start(StubOptions::default()).await;
         let setup = change(self.setup(&plane, &stub));
-        let world = World { plane, stub, agent: setup.start() };
-        world.plane.wait_for_poll(1, SOON).await;
-        world
+        World { plane, stub, agent: setup.start() }
     }
 
     /// Starts all three.

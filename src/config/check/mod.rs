@@ -14,6 +14,7 @@ mod downloads;
 mod endpoints;
 mod granted;
 mod headers;
+mod health;
 mod installed;
 mod log;
 mod policy;
@@ -59,6 +60,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
     let proxy_check_interval = proxy::check_interval(s);
     let proxy_peer = Peer { identity: tls::proxy_identity(s), ..Peer::default() };
     let log = log::log(s);
+    let (health, answers) = health::health(s);
     let stop = rest::stop(s);
     let restart = rest::restart(s);
     let confinement = confinement::confinement(s);
@@ -81,6 +83,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             require: confinement.require,
             audit: audit.is_some(),
             policy,
+            health: answers,
         };
         return Ok(Config {
             worker,
@@ -91,6 +94,7 @@ pub fn config(mut sources: Sources<'_>) -> Result<Config, Vec<Problem>> {
             restart,
             confinement,
             audit,
+            health,
             file_sha256: sources.file.as_ref().map(|file| file.sha256),
             own_files: sources.own.paths(),
             files: sources.read.paths().clone(),

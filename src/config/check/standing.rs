@@ -112,19 +112,6 @@ fn pair(s: &mut Sources<'_>, certificate: &Key, key: &Key) {
 fn ranges(s: &mut Sources<'_>) {
     range(s, &keys::HARPOON_MAX_RESPONSE, 1, "positive", 102_400);
     range(s, &keys::HARPOON_MAX_REDIRECTS, 0, "non-negative", 5);
-    if let Some(given) = s.one_filled(&keys::HEALTH_LISTEN_ADDR) {
-        let address = given.trimmed();
-        let sound = address.rsplit_once(':').is_some_and(|(host, port)| {
-            port.parse::<u16>().is_ok()
-                && (!host.contains(':') || (host.starts_with('[') && host.ends_with(']')))
-        });
-        if !sound
-            && !address.to_ascii_lowercase().starts_with("env:")
-            && !address.to_ascii_lowercase().starts_with("file:")
-        {
-            s.refuse(Problem::new(&given.place, "must be host:port").found(show(address)));
-        }
-    }
 }
 
 fn range(s: &mut Sources<'_>, key: &Key, least: i64, low: &str, most: i64) {

@@ -147,6 +147,14 @@ impl Http {
         }
     }
 
+    /// Connects as for a request, with TLS where the URL says so, and closes the connection.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub async fn touch(&self) -> Result<(), net::Error> {
+        self.client.touch(&self.url).await
+    }
+
     /// Forwards a request; see [`super::Upstream::request`].
     pub async fn request(&self, call: Call, notes: &mpsc::Sender<Note>) -> End {
         let bound = Bound::new(call.deadline, self.ttl);

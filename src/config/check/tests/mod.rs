@@ -11,6 +11,7 @@ mod audit;
 mod child;
 mod control;
 mod grants;
+mod health;
 mod identity;
 mod mcp;
 mod policy;
