@@ -13,6 +13,7 @@ NEEDS_ROOT=(
     "audit::on_a_full_disk_calls_are_refused_and_with_room_they_are_forwarded_again: mounts a small file system in a mount namespace"
     "audit::on_a_full_disk_the_agent_stops_with_73_if_it_is_told_to: mounts a small file system in a mount namespace"
     "audit::on_a_full_disk_calls_go_on_unrecorded_if_they_are_told_to: mounts a small file system in a mount namespace"
+    "readiness::an_audit_log_that_cannot_be_written: mounts a small file system in a mount namespace"
 )
 NEEDS_NETWORK=(
     "resolution::hosts_and_search_domains_work_and_names_are_looked_up_anew_for_every_connection"

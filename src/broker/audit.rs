@@ -6,6 +6,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::handing::WorkerId;
 use crate::audit::chain::Key;
 use crate::audit::event::Event;
@@ -13,6 +15,7 @@ use crate::audit::open::OpenError;
 use crate::audit::settings::{Durability, Rotation, Settings};
 use crate::audit::writer::Writer;
 use crate::config::audit::{self as config, OnFailure};
+use crate::health::view::object;
 use crate::ipc::digest::hex;
 use crate::ipc::msg::Verdict;
 use crate::log::Log;
@@ -111,20 +114,20 @@ impl Audit {
 
     /// How it is, for whoever asks.
     #[must_use]
-    pub fn facts(&self) -> serde_json::Value {
-        let Some(open) = &self.open else { return serde_json::json!({"mode": "off"}) };
+    pub fn facts(&self) -> Value {
+        let Some(open) = &self.open else { return object([("mode", "off".into())]) };
         let mode = match open.on_failure {
             OnFailure::Refuse => "refuse",
             OnFailure::Stop => "stop",
             OnFailure::Continue => "continue",
         };
-        serde_json::json!({
-            "mode": mode,
-            "failing": open.writer.is_failing(),
-            "next_sequence": open.writer.sequence(),
-            "records": open.writer.sequence().saturating_sub(open.first),
-            "failures": open.failures,
-        })
+        object([
+            ("mode", Value::from(mode)),
+            ("failing", Value::from(open.writer.is_failing())),
+            ("next_sequence", Value::from(open.writer.sequence())),
+            ("records", Value::from(open.writer.sequence().saturating_sub(open.first))),
+            ("failures", Value::from(open.failures)),
+        ])
     }
 
     /// Queues an event.

@@ -4,10 +4,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::record::policy_digest;
 use super::service::Broker;
+use crate::health::view::object;
 use crate::ipc::digest::hex;
 
 impl Broker {
@@ -20,8 +21,16 @@ impl Broker {
             (None, true) => "running",
             (None, false) => "starting",
         };
-        let reasons: Vec<Value> =
-            reasons.iter().map(|r| json!({"code": r.code, "channel": r.channel, "text": r.text})).collect();
+        let reasons: Vec<Value> = reasons
+            .iter()
+            .map(|r| {
+                object([
+                    ("code", Value::from(r.code)),
+                    ("channel", Value::from(r.channel.clone())),
+                    ("text", Value::from(r.text.as_str())),
+                ])
+            })
+            .collect();
         let children: Vec<Value> = self
             .config
             .commands
@@ -29,31 +38,60 @@ impl Broker {
             .zip(&self.slots)
             .map(|(command, slot)| {
                 let (state, restarts) = self.children.standing(*slot);
-                json!({"channel": command.channel.as_str(), "state": state, "restarts": restarts})
+                object([
+                    ("channel", Value::from(command.channel.as_str())),
+                    ("state", Value::from(state)),
+                    ("restarts", Value::from(restarts)),
+                ])
             })
             .collect();
-        let certificates: Vec<Value> =
-            truth.certificates.iter().map(|(of, ends)| json!({"of": of, "not_after": ends})).collect();
+        let certificates: Vec<Value> = truth
+            .certificates
+            .iter()
+            .map(|(of, ends)| object([("of", Value::from(of.as_str())), ("not_after", Value::from(*ends))]))
+            .collect();
         let [reloaded, refused] = truth.reloads;
-        json!({
-            "ready": reasons.is_empty(),
-            "reasons": reasons,
-            "lifecycle": lifecycle,
-            "started_at": seconds(truth.started_at),
-            "worker_restarts": truth.worker_restarts,
-            "children": children,
-            "audit": self.audit.facts(),
-            "certificates": certificates,
-            "pin_mismatches": truth.pin_mismatches,
-            "confinement": {
-                "broker": {"landlock_abi": truth.broker.landlock, "seccomp_filters": truth.broker.filters},
-                "worker": {"landlock_abi": truth.worker.0, "seccomp_filters": truth.worker.1},
-                "violations": truth.violations,
-            },
-            "reloads": {"done": reloaded, "refused": refused, "last_refusal": truth.refused},
-            "config_sha256": self.config.file_sha256.map(|digest| hex(&digest)),
-            "policy_sha256": self.policy,
-        })
+        object([
+            ("ready", Value::from(reasons.is_empty())),
+            ("reasons", Value::from(reasons)),
+            ("lifecycle", Value::from(lifecycle)),
+            ("started_at", Value::from(seconds(truth.started_at))),
+            ("worker_restarts", Value::from(truth.worker_restarts)),
+            ("children", Value::from(children)),
+            ("audit", self.audit.facts()),
+            ("certificates", Value::from(certificates)),
+            ("pin_mismatches", Value::from(truth.pin_mismatches)),
+            (
+                "confinement",
+                object([
+                    (
+                        "broker",
+                        object([
+                            ("landlock_abi", Value::from(truth.broker.landlock)),
+                            ("seccomp_filters", Value::from(truth.broker.filters)),
+                        ]),
+                    ),
+                    (
+                        "worker",
+                        object([
+                            ("landlock_abi", Value::from(truth.worker.0)),
+                            ("seccomp_filters", Value::from(truth.worker.1)),
+                        ]),
+                    ),
+                    ("violations", Value::from(truth.violations)),
+                ]),
+            ),
+            (
+                "reloads",
+                object([
+                    ("done", Value::from(reloaded)),
+                    ("refused", Value::from(refused)),
+                    ("last_refusal", Value::from(truth.refused.clone())),
+                ]),
+            ),
+            ("config_sha256", Value::from(self.config.file_sha256.map(|digest| hex(&digest)))),
+            ("policy_sha256", Value::from(self.policy.as_str())),
+        ])
     }
 
     /// What does not change between two reloads.

@@ -16,6 +16,17 @@ pub enum Unit {
     Milliseconds,
 }
 
+impl Unit {
+    /// So many microseconds in decimal, without what needs floating point.
+    fn of(self, micros: u64) -> String {
+        let text = match self {
+            Self::Seconds => format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000),
+            Self::Milliseconds => format!("{}.{:03}", micros / 1000, micros % 1000),
+        };
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
 /// The counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
@@ -58,21 +69,16 @@ impl Histogram {
         let mut below = 0_u64;
         for (bound, count) in BOUNDS.iter().zip(&self.counts) {
             below = below.saturating_add(*count);
-            let bound = match unit {
-                Unit::Milliseconds => f64::from(*bound),
-                Unit::Seconds => f64::from(*bound) / 1000.0,
-            };
+            let bound = unit.of(u64::from(*bound).saturating_mul(1000));
             // Writing to a text does not fail.
             let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {below}");
         }
-        let sum = match unit {
-            Unit::Milliseconds => self.sum.as_secs_f64() * 1000.0,
-            Unit::Seconds => self.sum.as_secs_f64(),
-        };
-        let (count, braces) =
-            (self.count(), if labels.is_empty() { String::new() } else { format!("{{{labels}}}") });
+        let sum = unit.of(u64::try_from(self.sum.as_micros()).unwrap_or(u64::MAX));
+        let count = self.count();
+        let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
         let _ = writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {count}");
-        let _ = writeln!(out, "{name}_sum{braces} {sum}\n{name}_count{braces} {count}");
+        let _ = writeln!(out, "{name}_sum{open}{labels}{close} {sum}");
+        let _ = writeln!(out, "{name}_count{open}{labels}{close} {count}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Names without the prefix `tunnelward_` are those of `tunnel-client`. No label is a text that a peer chose.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -28,36 +28,41 @@ pub fn render(seen: &Seen<'_>) -> String {
 struct Text(String);
 
 impl Text {
+    #[inline(never)]
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a text does not fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     /// `labels` are names and values in turn.
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    #[inline(never)]
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
         let labels = braces(labels);
         let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
     /// A family of one.
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    #[inline(never)]
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
-    fn each<S: AsRef<str>, V: Display>(
+    #[inline(never)]
+    fn each(
         &mut self,
         (name, kind, help): (&str, &str, &str),
         label: &str,
-        values: impl IntoIterator<Item = (S, V)>,
+        values: &mut dyn Iterator<Item = (&str, u64)>,
     ) {
         self.family(name, kind, help);
         for (of, value) in values {
-            self.sample(name, &[(label, of.as_ref())], value);
+            self.sample(name, &[(label, of)], value);
         }
     }
 
+    #[inline(never)]
     fn times(&mut self, name: &str, labels: &[(&str, &str)], times: &Histogram, unit: Unit) {
         times.write(&mut self.0, name, &braces(labels), unit);
     }
@@ -71,25 +76,25 @@ impl Text {
         for (error, times) in ["false", "true"].into_iter().zip(&f.poll_took) {
             self.times(name, &[("error", error)], times, Unit::Seconds);
         }
-        let kinds = ["timeout", "context_canceled", "other"].into_iter().zip(f.poll_errors);
-        self.each(("commands_poll_errors_total", "counter", "Polls that failed."), "error_kind", kinds);
-        let kinds = ["invalid_command_type", "context_canceled"].into_iter().zip(f.drops);
+        let mut kinds = ["timeout", "context_canceled", "other"].into_iter().zip(f.poll_errors);
+        self.each(("commands_poll_errors_total", "counter", "Polls that failed."), "error_kind", &mut kinds);
+        let mut kinds = ["invalid_command_type", "context_canceled"].into_iter().zip(f.drops);
         self.each(
             ("commands_queue_drops_total", "counter", "Commands that were dropped."),
             "drop_reason",
-            kinds,
+            &mut kinds,
         );
         if let Some(at) = f.last_poll {
             let name = "commands_poll_last_successful_timestamp_seconds";
             self.one(name, "gauge", "When the last poll succeeded.", unix(at));
         }
-        let kinds = ["jsonrpc", "session_termination", "oauth_discovery"].into_iter().zip(f.unsupported);
+        let mut kinds = ["jsonrpc", "session_termination", "oauth_discovery"].into_iter().zip(f.unsupported);
         let family = (
             "command_unsupported_channel_total",
             "counter",
             "Commands for channels that are not configured.",
         );
-        self.each(family, "command_type", kinds);
+        self.each(family, "command_type", &mut kinds);
         let name = "http_client_request_duration_seconds";
         self.family(name, "histogram", "How long requests took.");
         for (route, times) in ["poll", "response", "mcp"].into_iter().zip(&f.http) {
@@ -120,9 +125,9 @@ impl Text {
                 self.times(name, &labels, times, Unit::Milliseconds);
             }
         }
-        let verdicts = ["allowed", "denied", "monitored"].into_iter().zip(f.verdicts);
+        let mut verdicts = ["allowed", "denied", "monitored"].into_iter().zip(f.verdicts);
         let family = ("tunnelward_policy_decisions_total", "counter", "What the call policy decided.");
-        self.each(family, "verdict", verdicts);
+        self.each(family, "verdict", &mut verdicts);
         type Count = (&'static str, &'static str, fn(&Channel) -> u64);
         let counts: [Count; 3] = [
             ("tunnelward_calls_total", "Calls that have ended.", |c| c.calls),
@@ -134,8 +139,8 @@ impl Text {
             ("tunnelward_calls_denied_total", "Calls that the call policy refused.", |c| c.denied),
         ];
         for (name, help, of) in counts {
-            let values = f.channels.iter().map(|c| (c.name.as_str(), of(c)));
-            self.each((name, "counter", help), "channel", values);
+            let mut values = f.channels.iter().map(|c| (c.name.as_str(), of(c)));
+            self.each((name, "counter", help), "channel", &mut values);
         }
     }
 
@@ -143,14 +148,26 @@ impl Text {
         if proxies.is_empty() {
             return;
         }
-        let state = |p: &Proxy| u8::from(p.last_success.is_some() && p.last_success == p.last_check);
-        let values = proxies.iter().map(|p| (p.id.as_str(), state(p)));
-        self.each(("proxy_health_state", "gauge", "Whether the proxy can be reached."), "proxy_id", values);
-        let at = |at: Option<SystemTime>| at.map_or(0.0, unix);
-        let values = proxies.iter().map(|p| (p.id.as_str(), at(p.last_check)));
-        self.each(("proxy_last_check_timestamp", "gauge", "When it was last tried."), "proxy_id", values);
-        let values = proxies.iter().map(|p| (p.id.as_str(), at(p.last_success)));
-        self.each(("proxy_last_success_timestamp", "gauge", "When that last succeeded."), "proxy_id", values);
+        let state = |p: &Proxy| u64::from(p.last_success.is_some() && p.last_success == p.last_check);
+        let mut values = proxies.iter().map(|p| (p.id.as_str(), state(p)));
+        self.each(
+            ("proxy_health_state", "gauge", "Whether the proxy can be reached."),
+            "proxy_id",
+            &mut values,
+        );
+        let at = |at: Option<SystemTime>| at.map_or(0, unix);
+        let mut values = proxies.iter().map(|p| (p.id.as_str(), at(p.last_check)));
+        self.each(
+            ("proxy_last_check_timestamp", "gauge", "When it was last tried."),
+            "proxy_id",
+            &mut values,
+        );
+        let mut values = proxies.iter().map(|p| (p.id.as_str(), at(p.last_success)));
+        self.each(
+            ("proxy_last_success_timestamp", "gauge", "When that last succeeded."),
+            "proxy_id",
+            &mut values,
+        );
         let name = "proxy_check_phase_duration_seconds";
         self.family(name, "histogram", "How long the checks took.");
         for p in proxies {
@@ -160,7 +177,7 @@ impl Text {
         self.family(name, "counter", "Checks that failed.");
         for p in proxies {
             for (phase, reason, count) in &p.failures {
-                self.sample(name, &[("proxy_id", &p.id), ("phase", phase), ("reason", reason)], count);
+                self.sample(name, &[("proxy_id", &p.id), ("phase", phase), ("reason", reason)], *count);
             }
         }
     }
@@ -168,13 +185,13 @@ impl Text {
     fn service(&mut self, seen: &Seen<'_>) {
         self.one("liveness", "gauge", "This process answers.", 1);
         let facts = seen.facts;
-        self.one("readiness", "gauge", "The service is ready.", u8::from(facts["ready"] == true));
+        self.one("readiness", "gauge", "The service is ready.", u64::from(facts["ready"] == true));
         let has = |code: &str| {
             let mut reasons = facts["reasons"].as_array().into_iter().flatten();
-            u8::from(reasons.any(|reason| reason["code"] == code))
+            u64::from(reasons.any(|reason| reason["code"] == code))
         };
         let family = ("tunnelward_not_ready_reason", "gauge", "Why the service is not ready.");
-        self.each(family, "code", CODES.iter().map(|code| (*code, has(code))));
+        self.each(family, "code", &mut CODES.iter().map(|code| (*code, has(code))));
         let name = "tunnelward_build_info";
         self.family(name, "gauge", "The version that runs.");
         self.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -214,18 +231,20 @@ impl Text {
         ] {
             self.one(name, kind, help, number(value));
         }
-        let failing = u8::from(*at(facts, "/audit/failing") == true);
+        let failing = u64::from(*at(facts, "/audit/failing") == true);
         self.one("tunnelward_audit_failing", "gauge", "Records cannot be written.", failing);
         for (name, help, member) in [
             ("tunnelward_confinement_landlock_abi", "The Landlock ABI that is enforced.", "landlock_abi"),
             ("tunnelward_confinement_seccomp_filters", "System-call filters in force.", "seccomp_filters"),
         ] {
-            let values = ["broker", "worker"]
-                .map(|role| (role, number(at(facts, &format!("/confinement/{role}/{member}")))));
-            self.each((name, "gauge", help), "role", values);
+            let value = |role| number(at(facts, &format!("/confinement/{role}/{member}")));
+            let mut values = ["broker", "worker"].into_iter().map(|role| (role, value(role)));
+            self.each((name, "gauge", help), "role", &mut values);
         }
-        let reloads = ["done", "refused"].map(|how| (how, number(at(facts, &format!("/reloads/{how}")))));
-        self.each(("tunnelward_reloads_total", "counter", "Reloads, by how they ended."), "outcome", reloads);
+        let value = |how| number(at(facts, &format!("/reloads/{how}")));
+        let mut reloads = ["done", "refused"].into_iter().map(|how| (how, value(how)));
+        let family = ("tunnelward_reloads_total", "counter", "Reloads, by how they ended.");
+        self.each(family, "outcome", &mut reloads);
         let list = |of: &'static str, label: &'static str, value: &'static str| {
             let all = facts[of].as_array().into_iter().flatten();
             all.map(move |one| (one[label].as_str().unwrap_or_default(), number(&one[value])))
@@ -235,13 +254,13 @@ impl Text {
             "counter",
             "Ends of MCP servers after which they were started again.",
         );
-        self.each(family, "channel", list("children", "channel", "restarts"));
+        self.each(family, "channel", &mut list("children", "channel", "restarts"));
         let family = (
             "tunnelward_certificate_expiry_timestamp_seconds",
             "gauge",
             "When certificates of the agent end.",
         );
-        self.each(family, "certificate", list("certificates", "of", "not_after"));
+        self.each(family, "certificate", &mut list("certificates", "of", "not_after"));
     }
 }
 
@@ -251,8 +270,8 @@ fn at<'a>(facts: &'a Value, pointer: &str) -> &'a Value {
 }
 
 /// Seconds since 1970.
-fn unix(at: SystemTime) -> f64 {
-    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+fn unix(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Without the braces.

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::figures::Figures;
 use super::histogram::Histogram;
@@ -20,13 +20,13 @@ const MAX_COMPONENT: usize = 24 * 1024;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
     /// Commands that may wait.
-    pub queue_capacity: usize,
+    pub queue_capacity: u64,
     /// Commands that wait.
-    pub queue_length: usize,
+    pub queue_length: u64,
     /// Commands that may be in progress.
-    pub pool_capacity: usize,
+    pub pool_capacity: u64,
     /// Commands that are.
-    pub pool_occupancy: usize,
+    pub pool_occupancy: u64,
 }
 
 /// A proxy.
@@ -52,7 +52,7 @@ pub struct Target {
     /// Where it leads, without path and query.
     pub target: String,
     /// Commands in progress.
-    pub inflight: usize,
+    pub inflight: u64,
 }
 
 /// Everything there is to see.
@@ -102,20 +102,23 @@ impl Seen<'_> {
     #[must_use]
     pub fn health(&self, details: bool) -> Value {
         let began = UNIX_EPOCH + Duration::from_secs(self.facts["started_at"].as_u64().unwrap_or_default());
-        let mut all = json!({
-            "schema_version": 1,
-            "live": true,
-            "ready": self.facts["ready"],
-            "snapshot_at": rfc3339(self.now),
-            "runtime": {
-                "instance_id": self.instance_id,
-                "version": env!("CARGO_PKG_VERSION"),
-                "flavor": "tunnelward",
-                "started_at": rfc3339(began),
-                "uptime_seconds": self.uptime(),
-                "lifecycle": self.facts["lifecycle"],
-            },
-        });
+        let mut all = object([
+            ("schema_version", 1.into()),
+            ("live", true.into()),
+            ("ready", self.facts["ready"].clone()),
+            ("snapshot_at", Value::from(rfc3339(self.now))),
+            (
+                "runtime",
+                object([
+                    ("instance_id", Value::from(self.instance_id)),
+                    ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+                    ("flavor", "tunnelward".into()),
+                    ("started_at", Value::from(rfc3339(began))),
+                    ("uptime_seconds", Value::from(self.uptime())),
+                    ("lifecycle", self.facts["lifecycle"].clone()),
+                ]),
+            ),
+        ]);
         if details {
             let mut components = Map::new();
             for (place, name) in COMPONENTS.into_iter().enumerate() {
@@ -133,26 +136,41 @@ impl Seen<'_> {
     pub fn component(&self, place: usize) -> Value {
         let f = self.figures;
         let (reason, more) = match COMPONENTS.get(place).copied().unwrap_or_default() {
-            "mcp" => (self.reason("mcp_"), json!({"channels": self.channels()})),
+            "mcp" => (self.reason("mcp_"), object([("channels", Value::from(self.channels()))])),
             "control-plane" => (
                 self.reason("control_plane_").or_else(|| self.reason("not_polled")),
-                json!({"last_success_at": seconds(f.last_poll), "polls": f.cycles}),
+                object([
+                    ("last_success_at", Value::from(seconds(f.last_poll))),
+                    ("polls", Value::from(f.cycles)),
+                ]),
             ),
-            "response-delivery" => (None, json!({"posted": f.http[1].count()})),
+            "response-delivery" => (None, object([("posted", Value::from(f.http[1].count()))])),
             "queue" => {
                 let g = &self.gauges;
-                (None, json!({"length": g.queue_length, "capacity": g.queue_capacity}))
+                (
+                    None,
+                    object([
+                        ("length", Value::from(g.queue_length)),
+                        ("capacity", Value::from(g.queue_capacity)),
+                    ]),
+                )
             }
             "dispatcher" => {
                 let g = &self.gauges;
                 let reason = self.reason("worker_").or_else(|| self.reason("audit_"));
-                (reason, json!({"occupancy": g.pool_occupancy, "capacity": g.pool_capacity}))
+                (
+                    reason,
+                    object([
+                        ("occupancy", Value::from(g.pool_occupancy)),
+                        ("capacity", Value::from(g.pool_capacity)),
+                    ]),
+                )
             }
             "proxy" if !self.proxies.is_empty() => {
-                (self.reason("control_plane_proxy"), json!({"proxies": self.proxies()}))
+                (self.reason("control_plane_proxy"), object([("proxies", Value::from(self.proxies()))]))
             }
             // Not built, or not configured.
-            _ => return json!({"status": "disabled"}),
+            _ => return object([("status", "disabled".into())]),
         };
         let mut all = more;
         put(&mut all, "status", if reason.is_some() { "degraded" } else { "ok" }.into());
@@ -167,31 +185,31 @@ impl Seen<'_> {
         let one = |(channel, target): (&super::figures::Channel, &Target)| {
             let about = |r: &&Value| r["channel"] == channel.name;
             let reason = self.reasons().find(about).map(|r| &r["text"]);
-            json!({
-                "name": channel.name,
-                "kind": target.kind,
-                "target": target.target,
-                "reachable": reason.is_none(),
-                "reason": reason,
-                "calls": channel.calls,
-                "errors": channel.errors,
-                "denied": channel.denied,
-                "inflight": target.inflight,
-                "p50_ms": channel.took.percentile(50),
-                "p99_ms": channel.took.percentile(99),
-            })
+            object([
+                ("name", Value::from(channel.name.as_str())),
+                ("kind", Value::from(target.kind)),
+                ("target", Value::from(target.target.as_str())),
+                ("reachable", Value::from(reason.is_none())),
+                ("reason", Value::from(reason.cloned())),
+                ("calls", Value::from(channel.calls)),
+                ("errors", Value::from(channel.errors)),
+                ("denied", Value::from(channel.denied)),
+                ("inflight", Value::from(target.inflight)),
+                ("p50_ms", Value::from(channel.took.percentile(50))),
+                ("p99_ms", Value::from(channel.took.percentile(99))),
+            ])
         };
         channels.map(one).collect()
     }
 
     fn proxies(&self) -> Vec<Value> {
         let one = |p: &Proxy| {
-            json!({
-                "proxy": p.id,
-                "reachable": p.last_check.is_some() && p.last_check == p.last_success,
-                "last_check": seconds(p.last_check),
-                "last_success": seconds(p.last_success),
-            })
+            object([
+                ("proxy", Value::from(p.id.as_str())),
+                ("reachable", Value::from(p.last_check.is_some() && p.last_check == p.last_success)),
+                ("last_check", Value::from(seconds(p.last_check))),
+                ("last_success", Value::from(seconds(p.last_success))),
+            ])
         };
         self.proxies.iter().map(one).collect()
     }
@@ -207,58 +225,67 @@ impl Seen<'_> {
             .rev()
             .map(|call| {
                 let channel = call.channel.and_then(|place| f.channels.get(place)).map(|c| &c.name);
-                json!({
-                    "time": rfc3339(call.at),
-                    "channel": channel,
-                    "method": call.method,
-                    "name": call.name,
-                    "outcome": call.outcome,
-                    "ms": call.ms,
-                })
+                object([
+                    ("time", Value::from(rfc3339(call.at))),
+                    ("channel", Value::from(channel.cloned())),
+                    ("method", Value::from(call.method.as_str())),
+                    ("name", Value::from(call.name.clone())),
+                    ("outcome", Value::from(call.outcome)),
+                    ("ms", Value::from(call.ms)),
+                ])
             })
             .collect();
         let last = f.last_poll.and_then(|at| self.now.duration_since(at).ok()).map(|age| age.as_secs());
-        json!({
-            "version": 1,
-            "agent_version": env!("CARGO_PKG_VERSION"),
-            "instance_id": self.instance_id,
-            "started_at": facts["started_at"],
-            "uptime_seconds": self.uptime(),
-            "counted_since_seconds": self.since.as_secs(),
-            "lifecycle": facts["lifecycle"],
-            "ready": facts["ready"],
-            "reasons": facts["reasons"],
-            "control_plane": {
-                "origin": self.control_plane,
-                "seconds_since_success": last,
-                "failing": self.reason("control_plane_"),
-                "polls": f.cycles,
-                "errors": f.poll_errors.iter().sum::<u64>(),
-            },
-            "channels": self.channels(),
-            "totals": {
-                "calls": total(|c| c.calls),
-                "errors": total(|c| c.errors),
-                "denied": total(|c| c.denied),
-                "per_minute": f.per_minute(self.since),
-            },
-            "recent": recent,
-            "children": facts["children"],
-            "worker_restarts": facts["worker_restarts"],
-            "audit": facts["audit"],
-            "policy": {
-                "sha256": facts["policy_sha256"],
-                "allowed": f.verdicts[0],
-                "denied": f.verdicts[1],
-                "monitored": f.verdicts[2],
-            },
-            "config_sha256": facts["config_sha256"],
-            "reloads": facts["reloads"],
-            "confinement": facts["confinement"],
-            "certificates": facts["certificates"],
-            "pin_mismatches": facts["pin_mismatches"],
-            "proxies": self.proxies(),
-        })
+        object([
+            ("version", 1.into()),
+            ("agent_version", Value::from(env!("CARGO_PKG_VERSION"))),
+            ("instance_id", Value::from(self.instance_id)),
+            ("started_at", facts["started_at"].clone()),
+            ("uptime_seconds", Value::from(self.uptime())),
+            ("counted_since_seconds", Value::from(self.since.as_secs())),
+            ("lifecycle", facts["lifecycle"].clone()),
+            ("ready", facts["ready"].clone()),
+            ("reasons", facts["reasons"].clone()),
+            (
+                "control_plane",
+                object([
+                    ("origin", Value::from(self.control_plane)),
+                    ("seconds_since_success", Value::from(last)),
+                    ("failing", Value::from(self.reason("control_plane_").cloned())),
+                    ("polls", Value::from(f.cycles)),
+                    ("errors", Value::from(f.poll_errors.iter().sum::<u64>())),
+                ]),
+            ),
+            ("channels", Value::from(self.channels())),
+            (
+                "totals",
+                object([
+                    ("calls", Value::from(total(|c| c.calls))),
+                    ("errors", Value::from(total(|c| c.errors))),
+                    ("denied", Value::from(total(|c| c.denied))),
+                    ("per_minute", Value::from(f.per_minute(self.since))),
+                ]),
+            ),
+            ("recent", Value::from(recent)),
+            ("children", facts["children"].clone()),
+            ("worker_restarts", facts["worker_restarts"].clone()),
+            ("audit", facts["audit"].clone()),
+            (
+                "policy",
+                object([
+                    ("sha256", facts["policy_sha256"].clone()),
+                    ("allowed", Value::from(f.verdicts[0])),
+                    ("denied", Value::from(f.verdicts[1])),
+                    ("monitored", Value::from(f.verdicts[2])),
+                ]),
+            ),
+            ("config_sha256", facts["config_sha256"].clone()),
+            ("reloads", facts["reloads"].clone()),
+            ("confinement", facts["confinement"].clone()),
+            ("certificates", facts["certificates"].clone()),
+            ("pin_mismatches", facts["pin_mismatches"].clone()),
+            ("proxies", Value::from(self.proxies())),
+        ])
     }
 }
 
@@ -269,9 +296,24 @@ fn put(object: &mut Value, name: &str, value: Value) {
     }
 }
 
+/// An object of these members: less code than `json!` makes of the same.
+pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let mut members = members;
+    collect(&mut members)
+}
+
+fn collect(members: &mut [(&str, Value)]) -> Value {
+    let members = members.iter_mut().map(|(name, value)| ((*name).to_owned(), value.take()));
+    Value::Object(members.collect())
+}
+
 /// The value, or what says that it is too large to be shown.
 fn bounded(value: Value, most: usize) -> Value {
-    if value.to_string().len() <= most { value } else { json!({"status": "unknown", "truncated": true}) }
+    if value.to_string().len() <= most {
+        value
+    } else {
+        object([("status", "unknown".into()), ("truncated", true.into())])
+    }
 }
 
 #[cfg(test)]

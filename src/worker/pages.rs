@@ -12,7 +12,7 @@ use super::stats::Stats;
 use crate::config::health::Answers;
 use crate::config::types::{Transport, Worker};
 use crate::health::request::{self, Answer, Page, Request};
-use crate::health::view::{Gauges, Seen, Target};
+use crate::health::view::{Gauges, Seen, Target, object};
 use crate::health::{metrics, ready};
 
 /// What the pages are made of. Cheap to clone.
@@ -89,7 +89,8 @@ impl Pages {
         let mut gauges = Gauges::default();
         let mut targets = Vec::with_capacity(parts.targets.len());
         for (lane, (kind, target)) in parts.lanes.iter().zip(&parts.targets) {
-            let ((running, slots), (waiting, room)) = (lane.running(), lane.queued());
+            let count = |(used, of): (usize, usize)| (wide(used), wide(of));
+            let ((running, slots), (waiting, room)) = (count(lane.running()), count(lane.queued()));
             gauges.queue_length = gauges.queue_length.saturating_add(waiting);
             gauges.queue_capacity = gauges.queue_capacity.saturating_add(room);
             gauges.pool_occupancy = gauges.pool_occupancy.saturating_add(running);
@@ -118,6 +119,10 @@ impl Pages {
     }
 }
 
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
 /// One line for each reason.
 fn reasons(facts: &Value) -> String {
     let all = facts["reasons"].as_array().into_iter().flatten();
@@ -127,8 +132,15 @@ fn reasons(facts: &Value) -> String {
 
 /// What there is to say without the broker.
 fn silent() -> Value {
-    serde_json::json!({
-        "ready": false,
-        "reasons": [{"code": "broker_silent", "channel": null, "text": ready::SILENT}],
-    })
+    object([
+        ("ready", false.into()),
+        (
+            "reasons",
+            Value::Array(vec![object([
+                ("code", "broker_silent".into()),
+                ("channel", Value::Null),
+                ("text", Value::from(ready::SILENT)),
+            ])]),
+        ),
+    ])
 }
