@@ -26,6 +26,8 @@ use crate::log::rfc3339;
 const BATCH: Duration = Duration::from_secs(1);
 /// While records cannot be written, how often it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Bytes that most records fit into.
+const ROOM: usize = 768;
 /// Events that are kept while they cannot be written.
 const MAX_BACKLOG: usize = 4096;
 
@@ -46,6 +48,8 @@ pub struct Writer {
     file: File,
     state: State,
     boot: String,
+    /// A moment, and what the monotonic clock showed then: the clock itself is a system call.
+    clock: (Instant, u64),
     queue: Vec<Event>,
     /// When the disk should have what the kernel has.
     sync_at: Option<Instant>,
@@ -89,6 +93,7 @@ impl Writer {
             file,
             state,
             boot,
+            clock: (Instant::now(), monotonic()),
             queue: Vec::new(),
             sync_at: None,
             outage: None,
@@ -206,8 +211,10 @@ impl Writer {
     }
 
     fn write(&mut self, events: &[Event], now: Instant) -> io::Result<()> {
-        let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(512 * events.len()));
-        let (time, mono_us) = (rfc3339(SystemTime::now()), monotonic());
+        let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(ROOM * events.len()));
+        let (since, then) = self.clock;
+        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        let (time, mono_us) = (rfc3339(SystemTime::now()), then.saturating_add(passed));
         for event in events {
             let head = Head { time: &time, mono_us, boot: &self.boot };
             next.chain.seal(head, &members(event), &mut bytes);

@@ -37,7 +37,8 @@ impl Index {
     pub fn candidates(&self, kind: Kind, name: &str) -> impl Iterator<Item = Allowed> {
         let wanted = hash(kind, name);
         let from = self.exact.partition_point(|(hash, _)| *hash < wanted);
-        let same = self.exact.iter().skip(from).take_while(move |(hash, _)| *hash == wanted).map(|(_, at)| *at);
+        let same =
+            self.exact.iter().skip(from).take_while(move |(hash, _)| *hash == wanted).map(|(_, at)| *at);
         // Only resources have prefixes.
         let prefixes = if kind == Kind::Resource { self.prefixes.as_slice() } else { &[] };
         same.chain(prefixes.iter().copied())
