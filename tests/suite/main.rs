@@ -18,6 +18,7 @@ mod lab_itself;
 
 mod agent;
 mod audit;
+mod audit_fire;
 mod calls;
 mod cases;
 mod cases_a;
