@@ -46,6 +46,7 @@ mod drain;
 mod guard;
 mod lane;
 mod link;
+mod listing;
 pub mod look;
 mod obey;
 mod polling;
