@@ -344,3 +344,25 @@ async fn a_tool_that_nobody_listed_is_looked_at_before_it_is_called_and_refused_
     assert!(asked(at).iter().all(|method| method == "tools/list"), "{:?}", asked(at));
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_a_unix_socket_is_asked_too_over_connections_that_it_is_given() {
+    let plane = crate::lab::ControlPlane::start(crate::lab::Options::default()).await;
+    let stub = crate::lab::Stub::start(crate::lab::StubOptions::default()).await;
+    annotated(&stub, "As approved");
+    let (dir, path) = profile(&plane, "http://tools.internal/mcp", "");
+    crate::lab::open(dir.path());
+    let socket = dir.path().join("mcp.sock");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let url = "url: \"http://tools.internal/mcp\"";
+    std::fs::write(&path, yaml.replace(url, &format!("{url}, unix_socket: {socket:?}"))).unwrap();
+    // Nobody listens yet.
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    assert!(!text.contains("    tools: [\"echo\"]\n"), "{text}");
+    let relay = crate::lab::Relay::start(&socket, stub.port());
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    assert!(text.lines().any(|line| line == "    tools: [\"echo\"]"), "{text}");
+    assert!(relay.accepted() >= 1);
+}
