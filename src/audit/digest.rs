@@ -10,7 +10,7 @@ pub type Digest = [u8; 32];
 /// SHA-256.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> Digest {
-    digest_of(digest::digest(&SHA256, bytes).as_ref())
+    digest::digest(&SHA256, bytes).as_ref().try_into().unwrap_or_default()
 }
 
 /// Lower-case hex digits.
@@ -24,7 +24,12 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Appends them.
 pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    let begin = out.len();
+    out.resize(begin.saturating_add(bytes.len().saturating_mul(2)), b'0');
+    let (pairs, _) = out.get_mut(begin..).unwrap_or_default().as_chunks_mut();
+    for ([high, low], byte) in pairs.iter_mut().zip(bytes) {
+        (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+    }
 }
 
 /// 32 bytes from 64 hex digits.
@@ -44,13 +49,4 @@ pub fn unhex(text: &str) -> Option<Digest> {
         *byte = value(high)? << 4 | value(low)?;
     }
     Some(bytes)
-}
-
-/// The 32 bytes of a SHA-256 that a library hands out as a slice.
-fn digest_of(bytes: &[u8]) -> Digest {
-    let mut digest = [0; 32];
-    for (to, from) in digest.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    digest
 }

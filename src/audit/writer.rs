@@ -24,6 +24,9 @@ use crate::log::rfc3339;
 
 /// With `durability: batch`, how long the disk may lag behind the kernel.
 const BATCH: Duration = Duration::from_secs(1);
+/// How long the ends of calls may wait for something else to be written. They have been answered, and nobody waits for the
+/// record; a decision is never held up by them.
+const ENDS: Duration = Duration::from_millis(20);
 /// While records cannot be written, how often it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Bytes that most records fit into.
@@ -53,6 +56,8 @@ pub struct Writer {
     queue: Vec<Event>,
     /// When the disk should have what the kernel has.
     sync_at: Option<Instant>,
+    /// When the ends of calls that are queued have waited long enough.
+    ends_at: Option<Instant>,
     outage: Option<Outage>,
     trouble: Option<io::Error>,
 }
@@ -96,6 +101,7 @@ impl Writer {
             clock: (Instant::now(), monotonic()),
             queue: Vec::new(),
             sync_at: None,
+            ends_at: None,
             outage: None,
             trouble: None,
         };
@@ -135,6 +141,10 @@ impl Writer {
         if self.queue.is_empty() && self.outage.as_ref().is_none_or(|o| o.retry > now) {
             return Ok(());
         }
+        if self.may_wait(now) {
+            return Ok(());
+        }
+        self.ends_at = None;
         let mut events = std::mem::take(&mut self.queue);
         let outage = self.outage.as_ref().map(|o| Event::Outage {
             since: o.since.clone(),
@@ -156,6 +166,14 @@ impl Writer {
             self.trouble = self.rotate(now).err();
         }
         Ok(())
+    }
+
+    /// Whether there are only ends of calls to be written, and that may be done together with what comes next. With
+    /// `durability: each` every record is as old as what it tells.
+    fn may_wait(&mut self, now: Instant) -> bool {
+        let only_ends = self.queue.iter().all(|event| matches!(event, Event::CallFinished(_)));
+        let lax = self.settings.durability != Durability::Each && self.outage.is_none();
+        lax && only_ends && *self.ends_at.get_or_insert(now + ENDS) > now
     }
 
     /// A record whose number and hash are to be kept elsewhere as well.
@@ -193,7 +211,7 @@ impl Writer {
         let old = (self.outage.is_none() && self.state.offset > 0)
             .then(|| now + self.settings.rotation.age.saturating_sub(begun).max(RETRY));
         let retry = self.outage.as_ref().map(|o| o.retry);
-        [self.sync_at, old, retry].into_iter().flatten().min()
+        [self.sync_at, self.ends_at, old, retry].into_iter().flatten().min()
     }
 
     /// What went wrong beside the records: with the next file, or with the deletion of one.
