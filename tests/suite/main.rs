@@ -62,6 +62,7 @@ mod own_network;
 mod panic;
 mod place;
 mod policy_build;
+mod policy_bypass;
 mod policy_calls;
 mod policy_rules;
 mod policy_servers;
