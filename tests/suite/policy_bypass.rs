@@ -142,8 +142,11 @@ async fn whatever_a_caller_tries_the_server_hears_nothing_of_it() {
     let reply = Reply::status(200).header("Content-Type", "application/json").data(body);
     let polls = world.plane.poll_count();
     world.plane.fault(Fault { times: 1, ..Fault::reply(On::Poll, reply) });
-    world.plane.wait_for_poll(polls + 3, SOON).await;
-    assert_eq!(text_of(&world.call(tool("after", "echo", r#"{"text":"x"}"#)).await), "x");
-    assert_eq!(world.stub.request_count(), 3);
+    // The first ends the poll that is outstanding; the next poll brings those bytes, and one after it the second.
+    for id in ["before", "after"] {
+        assert_eq!(text_of(&world.call(tool(id, "echo", r#"{"text":"x"}"#)).await), "x");
+    }
+    assert!(world.plane.poll_count() >= polls + 2);
+    assert_eq!(world.stub.request_count(), 4);
     world.agent.stop().await;
 }
