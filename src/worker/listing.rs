@@ -90,3 +90,7 @@ fn as_list(headers: &HeaderMap) -> HeaderMap {
     }
     kept
 }
+
+#[cfg(test)]
+#[path = "listing_tests.rs"]
+mod tests;

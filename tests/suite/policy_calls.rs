@@ -366,3 +366,22 @@ async fn a_server_on_a_unix_socket_is_asked_too_over_connections_that_it_is_give
     assert!(text.lines().any(|line| line == "    tools: [\"echo\"]"), "{text}");
     assert!(relay.accepted() >= 1);
 }
+
+#[tokio::test]
+async fn a_new_worker_counts_for_itself_as_is_written() {
+    let limited =
+        r#"policy: {version: 1, rules: [{id: talk, tools: [echo], limits: {calls_per_minute: 2}}]}"#;
+    let world = plan().top(limited).control("poll_timeout: 200ms").start().await;
+    let echo = |id: &str| tool(id, "echo", r#"{"text":"x"}"#);
+    for round in ["a", "b"] {
+        for n in 0..2 {
+            assert_eq!(text_of(&world.call(echo(&format!("{round}{n}"))).await), "x");
+        }
+        assert_eq!(rule_of(&world.call(echo(&format!("{round}2"))).await), "talk");
+        if round == "a" {
+            world.agent.signal("HUP");
+            world.agent.logged(&["worker ended"]).await;
+        }
+    }
+    world.end().await;
+}
