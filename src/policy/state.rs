@@ -3,7 +3,7 @@
 //!
 //! Bounded by the policy: a counter for each channel and each name of a rule, a mark for each tool that is pinned.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::canonical;
 use super::decide::{Decision, builtin};
@@ -29,7 +29,7 @@ pub struct State {
     counters: HashMap<Key, Counter>,
     /// Of the definitions that were seen, by their places among [`Policy::definitions`]: whether they were the approved
     /// ones when that was the last time.
-    seen: BTreeMap<usize, bool>,
+    seen: Vec<(usize, bool)>,
 }
 
 /// A call that counts as in flight until it is given to [`State::release`].
@@ -51,7 +51,8 @@ impl State {
     ) -> Result<Ticket, (&'p str, &'static str)> {
         if let Some((Kind::Tool, tool)) = &decision.name
             && policy.pins == Pins::Enforce
-            && policy.place_of(channel, tool).is_none_or(|place| self.seen.get(&place) == Some(&false))
+            && (policy.place_of(channel, tool).is_none()
+                || self.is_approved(policy, channel, tool) == Some(false))
         {
             return Err((builtin::DRIFT, "the tool's definition is not the approved one"));
         }
@@ -100,7 +101,8 @@ impl State {
         let Some(place) = policy.place_of(channel, tool) else { return false };
         let approved =
             policy.definitions.get(place).map(|d| &*d.sha256) == canonical::definition(node).as_deref();
-        self.seen.insert(place, approved);
+        self.seen.retain(|(seen, _)| *seen != place);
+        self.seen.push((place, approved));
         approved
     }
 
@@ -108,12 +110,13 @@ impl State {
     /// go to find out.
     #[must_use]
     pub fn is_approved(&self, policy: &Policy, channel: &str, tool: &str) -> Option<bool> {
-        self.seen.get(&policy.place_of(channel, tool)?).copied()
+        let place = policy.place_of(channel, tool)?;
+        self.seen.iter().find(|(seen, _)| *seen == place).map(|(_, approved)| *approved)
     }
 
     /// A server says that its tools are others now: none of them was seen.
     pub fn forget(&mut self, policy: &Policy, channel: &str) {
-        self.seen.retain(|place, _| policy.definitions.get(*place).is_some_and(|d| d.channel != channel));
+        self.seen.retain(|(place, _)| policy.definitions.get(*place).is_some_and(|d| d.channel != channel));
     }
 }
 

@@ -82,9 +82,11 @@ fn list(called: &Message, id: &str, cursor: &str) -> Option<Message> {
 
 /// The headers of a call, for a list in the same session.
 fn as_list(headers: &HeaderMap) -> HeaderMap {
-    let of_call = |name: &HeaderName| *name == NAME || name.as_str().starts_with("mcp-param-");
-    let kept = headers.iter().filter(|(name, _)| !of_call(name)).map(|(n, v)| (n.clone(), v.clone()));
-    let mut kept: HeaderMap = HeaderMap::from_iter(kept);
+    let mut kept = headers.clone();
+    let of_call = |name: &&HeaderName| **name == NAME || name.as_str().starts_with("mcp-param-");
+    for name in headers.keys().filter(of_call) {
+        kept.remove(name);
+    }
     if let Some(method) = kept.get_mut(METHOD) {
         *method = HeaderValue::from_static("tools/list");
     }
