@@ -8,9 +8,11 @@
 use std::io::Write as _;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{self, SHA256};
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::digest::put_hex;
+pub use super::digest::{Digest, hash, hex, unhex};
 
 /// The version of the records.
 pub const VERSION: u64 = 1;
@@ -25,9 +27,9 @@ const DIGESTS: &[u8] = b"tunnelward audit: the key of the digests";
 
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
+/// Up to so many bytes are hashed where they need no memory of their own: all but the records.
+const SHORT: usize = 192;
 
-/// SHA-256.
-pub type Digest = [u8; 32];
 /// What the first record follows.
 pub const NOTHING: Digest = [0; 32];
 
@@ -60,6 +62,11 @@ impl Key {
         Zeroizing::new(hex(&self.0))
     }
 
+    /// Appends the 64 hex digits to what is wiped by its owner.
+    pub fn put_hex(&self, out: &mut Vec<u8>) {
+        put_hex(&self.0, out);
+    }
+
     /// Becomes the next key. The one before cannot be computed from it.
     pub fn evolve(&mut self) {
         let mut next = self.code(&[NEXT]);
@@ -82,18 +89,33 @@ impl Key {
     /// HMAC-SHA256 (RFC 2104) of pieces that follow each other. Every record takes two codes of a key that is used for
     /// nothing else, and the contexts of the library's HMAC, made and wiped each time, cost more than the hashing.
     fn code(&self, pieces: &[&[u8]]) -> Digest {
-        let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        let padded = |pad: u8, pieces: &[&[u8]]| {
-            let mut text = Vec::with_capacity(BLOCK + length.max(NOTHING.len()));
-            text.resize(BLOCK, pad);
-            text.iter_mut().zip(&self.0).for_each(|(byte, key)| *byte ^= key);
-            pieces.iter().for_each(|piece| text.extend_from_slice(piece));
-            let hash = hash(&text);
-            // Only the first block is secret.
-            text.iter_mut().take(BLOCK).for_each(Zeroize::zeroize);
-            hash
+        let length = pieces.iter().fold(BLOCK, |length, piece| length.saturating_add(piece.len()));
+        let (mut short, mut long) = ([0; SHORT], Vec::new());
+        let room = match short.get_mut(..length) {
+            Some(room) => room,
+            None => {
+                long.resize(length, 0);
+                long.as_mut_slice()
+            }
         };
-        padded(0x5c, &[&padded(0x36, pieces)])
+        let inner = self.padded(0x36, pieces, room);
+        self.padded(0x5c, &[&inner], &mut [0; BLOCK + 32])
+    }
+
+    /// The hash of the padded key and what follows it; `room` is as long as that.
+    fn padded(&self, pad: u8, pieces: &[&[u8]], room: &mut [u8]) -> Digest {
+        let (block, mut rest) = room.split_at_mut(BLOCK);
+        block.fill(pad);
+        block.iter_mut().zip(&self.0).for_each(|(byte, key)| *byte ^= key);
+        for piece in pieces {
+            let (here, after) = rest.split_at_mut(piece.len());
+            here.copy_from_slice(piece);
+            rest = after;
+        }
+        let hash = hash(room);
+        // Only the first block is secret.
+        room.iter_mut().take(BLOCK).for_each(Zeroize::zeroize);
+        hash
     }
 
     fn is_code_of(&self, bytes: &[u8], code: &Digest) -> bool {
@@ -135,15 +157,18 @@ impl Chain {
     pub fn seal(&mut self, head: Head<'_>, members: &str, out: &mut Vec<u8>) {
         let begin = out.len();
         let Head { time, mono_us, boot } = head;
-        let (sequence, previous) = (self.sequence, hex(&self.previous));
+        let sequence = self.sequence;
         // Writing to a Vec cannot fail.
         let _ = write!(
             out,
-            "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\"{previous}\",{members}"
+            "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\""
         );
+        put_hex(&self.previous, out);
+        out.extend_from_slice(b"\",");
+        out.extend_from_slice(members.as_bytes());
         let code = self.key.code(&[out.get(begin..).unwrap_or_default()]);
         out.extend_from_slice(MAC.as_bytes());
-        out.extend_from_slice(hex(&code).as_bytes());
+        put_hex(&code, out);
         out.extend_from_slice(b"\"}");
         self.previous = hash(out.get(begin..).unwrap_or_default());
         out.push(b'\n');
@@ -285,51 +310,6 @@ impl<'a> Record<'a> {
     pub fn hash(&self) -> Digest {
         hash(self.line)
     }
-}
-
-/// SHA-256.
-#[must_use]
-pub fn hash(bytes: &[u8]) -> Digest {
-    digest_of(digest::digest(&SHA256, bytes).as_ref())
-}
-
-/// Lower-case hex digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-    let mut text = vec![b'0'; 2 * bytes.len()];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// 32 bytes from 64 hex digits.
-#[must_use]
-pub fn unhex(text: &str) -> Option<Digest> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = *pair else { return None };
-        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|d| u8::try_from(d).ok());
-        // Capital letters would make two texts of one value.
-        if high.is_ascii_uppercase() || low.is_ascii_uppercase() {
-            return None;
-        }
-        *byte = value(high)? << 4 | value(low)?;
-    }
-    Some(bytes)
-}
-
-/// The 32 bytes of a SHA-256 that a library hands out as a slice.
-fn digest_of(bytes: &[u8]) -> Digest {
-    let mut digest = NOTHING;
-    for (to, from) in digest.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    digest
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! Pure: bytes in, values out. It is one block of [`SIZE`] bytes, no more than a sector of any disk, so that it is
 //! replaced as a whole. Broker and commands. Must never be copied to another file: it holds the key of what comes next.
 
+use std::io::Write as _;
+
 use zeroize::Zeroizing;
 
-use super::chain::{Chain, Key, hash, hex, unhex};
+use super::chain::{Chain, Key, hash, unhex};
+use super::digest::put_hex;
 
 /// The version of the state.
 pub const VERSION: u64 = 1;
@@ -64,20 +67,20 @@ impl State {
     #[must_use]
     pub fn render(&self) -> Zeroizing<Vec<u8>> {
         let Chain { sequence, previous, key } = &self.chain;
-        let (key, digests) = (key.to_hex(), self.digests.to_hex());
+        // No more is ever in it, so it does not grow and leave a key behind.
         let mut block = Zeroizing::new(Vec::with_capacity(SIZE));
-        for part in [
-            &format!("version: {VERSION}\nsequence: {sequence}\nprevious: {}\nkey: ", hex(previous)),
-            key.as_str(),
-            "\ndigests: ",
-            digests.as_str(),
-            &format!("\nfile: {}\noffset: {}\nbegun: {}\n", self.file, self.offset, self.begun),
-        ] {
-            block.extend_from_slice(part.as_bytes());
-        }
-        let sum = hex(&hash(&block));
+        // Writing to a Vec cannot fail.
+        let _ = write!(block, "version: {VERSION}\nsequence: {sequence}\nprevious: ");
+        put_hex(previous, &mut block);
+        block.extend_from_slice(b"\nkey: ");
+        key.put_hex(&mut block);
+        block.extend_from_slice(b"\ndigests: ");
+        self.digests.put_hex(&mut block);
+        let Self { file, offset, begun, .. } = self;
+        let _ = write!(block, "\nfile: {file}\noffset: {offset}\nbegun: {begun}\n");
+        let sum = hash(&block);
         block.extend_from_slice(SUM.as_bytes());
-        block.extend_from_slice(sum.as_bytes());
+        put_hex(&sum, &mut block);
         block.resize(SIZE - 1, b' ');
         block.push(b'\n');
         block

@@ -295,7 +295,8 @@ impl Walk<'_> {
             return;
         }
         if self.last.map_or(NOTHING, |(_, hash)| hash) != state.chain.previous {
-            return self.problem("the last record is not the one that the state names".into());
+            let last = counted.saturating_sub(1);
+            return self.problem(format!("record {last}, the last one, is not the one that the state names"));
         }
         if self.key.is_some() && self.key_of(counted).is_none_or(|key| *key != state.chain.key) {
             self.problem(

@@ -25,18 +25,64 @@ fn found(dir: &Path, lines: &[Vec<u8>], with_key: bool, expected: &[&str]) {
 #[test]
 fn any_flipped_byte_is_found_and_located() {
     let (dir, lines) = log(3);
-    for at in 0..lines[3].len() {
-        let mut changed = lines.clone();
-        changed[3][at] ^= 1;
-        std::fs::write(first_file(dir.path()), changed.concat()).unwrap();
+    for n in 0..lines.len() {
+        // It shows in the record itself or in the next, which names the hash of it.
+        let places = [
+            format!("audit-00000001.jsonl:{}", n + 1),
+            format!("audit-00000001.jsonl:{}", n + 2),
+            format!("record {n}"),
+            format!("records {n}"),
+        ];
+        for at in 0..lines[n].len() {
+            let mut changed = lines.clone();
+            changed[n][at] ^= 1;
+            std::fs::write(first_file(dir.path()), changed.concat()).unwrap();
+            for key in [Some(key()), None] {
+                let report = verify(dir.path(), key, &[]).unwrap();
+                let located = |problem: &String| places.iter().any(|place| problem.contains(place));
+                assert!(report.problems.iter().any(located), "{n}, byte {at}: {:?}", report.problems);
+            }
+        }
+    }
+}
+
+#[test]
+fn wherever_a_record_is_removed_inserted_swapped_or_repeated_the_place_is_named() {
+    let (dir, lines) = log(4);
+    let last = lines.len() - 1;
+    let at = |n: usize| format!("audit-00000001.jsonl:{}: ", n + 1);
+    let says = |lines: &[Vec<u8>], expected: String| {
+        std::fs::write(first_file(dir.path()), lines.concat()).unwrap();
         for key in [Some(key()), None] {
-            let report = verify(dir.path(), key, &[]).unwrap();
-            let located = |p: &String| {
-                ["audit-00000001.jsonl:4", "audit-00000001.jsonl:5", "record 3", "records 3"]
-                    .iter()
-                    .any(|t| p.contains(t))
-            };
-            assert!(report.problems.iter().any(located), "byte {at}: {:?}", report.problems);
+            let problems = verify(dir.path(), key, &[]).unwrap().problems;
+            // What is missing before the first record is in no line.
+            let first = |p: &str| expected.starts_with(&at(0)) && p.starts_with("records 0 to ");
+            let located = problems.iter().any(|p| p.starts_with(&expected) || first(p));
+            assert!(located, "{expected}: {problems:?}");
+        }
+    };
+    for n in 0..=last {
+        let mut removed = lines.clone();
+        removed.remove(n);
+        let missing = format!("records {n} to {n} are missing");
+        says(
+            &removed,
+            if n == last { format!("records {n} to {n} at the end are missing") } else { at(n) + &missing },
+        );
+        // Right before itself, it is the other one that comes again.
+        for to in (0..=last).filter(|to| to + 1 != n) {
+            let mut repeated = lines.clone();
+            repeated.insert(to + 1, lines[n].clone());
+            // Where it stands: ahead of its place, or again.
+            says(&repeated, at(to + 1));
+        }
+        let mut inserted = lines.clone();
+        inserted.insert(n, b"{\"event\":\"poll_authorised\"}\n".to_vec());
+        says(&inserted, at(n) + "the line is not a record");
+        for other in n + 1..=last {
+            let mut swapped = lines.clone();
+            swapped.swap(n, other);
+            says(&swapped, at(n));
         }
     }
 }

@@ -24,8 +24,13 @@ use crate::log::rfc3339;
 
 /// With `durability: batch`, how long the disk may lag behind the kernel.
 const BATCH: Duration = Duration::from_secs(1);
+/// How long the ends of calls may wait for something else to be written. They have been answered, and nobody waits for the
+/// record; a decision is never held up by them.
+const ENDS: Duration = Duration::from_millis(20);
 /// While records cannot be written, how often it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Bytes that most records fit into.
+const ROOM: usize = 768;
 /// Events that are kept while they cannot be written.
 const MAX_BACKLOG: usize = 4096;
 
@@ -46,9 +51,13 @@ pub struct Writer {
     file: File,
     state: State,
     boot: String,
+    /// A moment, and what the monotonic clock showed then: the clock itself is a system call.
+    clock: (Instant, u64),
     queue: Vec<Event>,
     /// When the disk should have what the kernel has.
     sync_at: Option<Instant>,
+    /// When the ends of calls that are queued have waited long enough.
+    ends_at: Option<Instant>,
     outage: Option<Outage>,
     trouble: Option<io::Error>,
 }
@@ -89,8 +98,10 @@ impl Writer {
             file,
             state,
             boot,
+            clock: (Instant::now(), monotonic()),
             queue: Vec::new(),
             sync_at: None,
+            ends_at: None,
             outage: None,
             trouble: None,
         };
@@ -136,6 +147,10 @@ impl Writer {
         if self.queue.is_empty() && self.outage.as_ref().is_none_or(|o| o.retry > now) {
             return Ok(());
         }
+        if self.may_wait(now) {
+            return Ok(());
+        }
+        self.ends_at = None;
         let mut events = std::mem::take(&mut self.queue);
         let outage = self.outage.as_ref().map(|o| Event::Outage {
             since: o.since.clone(),
@@ -157,6 +172,14 @@ impl Writer {
             self.trouble = self.rotate(now).err();
         }
         Ok(())
+    }
+
+    /// Whether there are only ends of calls to be written, and that may be done together with what comes next. With
+    /// `durability: each` every record is as old as what it tells.
+    fn may_wait(&mut self, now: Instant) -> bool {
+        let only_ends = self.queue.iter().all(|event| matches!(event, Event::CallFinished(_)));
+        let lax = self.settings.durability != Durability::Each && self.outage.is_none();
+        lax && only_ends && *self.ends_at.get_or_insert(now + ENDS) > now
     }
 
     /// A record whose number and hash are to be kept elsewhere as well.
@@ -194,7 +217,7 @@ impl Writer {
         let old = (self.outage.is_none() && self.state.offset > 0)
             .then(|| now + self.settings.rotation.age.saturating_sub(begun).max(RETRY));
         let retry = self.outage.as_ref().map(|o| o.retry);
-        [self.sync_at, old, retry].into_iter().flatten().min()
+        [self.sync_at, self.ends_at, old, retry].into_iter().flatten().min()
     }
 
     /// What went wrong beside the records: with the next file, or with the deletion of one.
@@ -212,8 +235,10 @@ impl Writer {
     }
 
     fn write(&mut self, events: &[Event], now: Instant) -> io::Result<()> {
-        let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(512 * events.len()));
-        let (time, mono_us) = (rfc3339(SystemTime::now()), monotonic());
+        let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(ROOM * events.len()));
+        let (since, then) = self.clock;
+        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        let (time, mono_us) = (rfc3339(SystemTime::now()), then.saturating_add(passed));
         for event in events {
             let head = Head { time: &time, mono_us, boot: &self.boot };
             next.chain.seal(head, &members(event), &mut bytes);

@@ -20,6 +20,33 @@ fn what_was_written_verifies_also_after_many_starts() {
 }
 
 #[test]
+fn an_end_waits_for_a_decision_for_a_moment_at_most_and_with_each_not_at_all() {
+    for (durability, waits) in [(Durability::Os, true), (Durability::Batch, true), (Durability::Each, false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut writer, _) = open(|| Settings { durability, ..settings(dir.path()) });
+        let mut written = |event: Option<Event>, at: Instant| {
+            event.into_iter().for_each(|event| writer.push(event));
+            writer.commit(at).unwrap();
+            checked(dir.path()).records
+        };
+        let start = now();
+        assert_eq!(written(Some(decided(1)), start), 1, "a decision waits for nothing");
+        assert_eq!(written(Some(finished(1)), start), if waits { 1 } else { 2 });
+        assert_eq!(written(Some(decided(2)), start), 3, "and takes along what waits");
+        assert_eq!(written(Some(finished(2)), start), if waits { 3 } else { 4 });
+        assert_eq!(written(None, start + ENDS / 2), if waits { 3 } else { 4 });
+        assert_eq!(written(None, start + ENDS), 4);
+        assert_eq!(checked(dir.path()).problems, [""; 0]);
+        if waits {
+            writer.push(finished(3));
+            writer.commit(start).unwrap();
+            assert_eq!(writer.deadline(start), Some(start + ENDS), "the broker wakes up for it");
+        }
+    }
+}
+
+#[test]
 fn a_log_is_begun_with_a_key_only_and_never_beside_records() {
     let dir = tempfile::tempdir().unwrap();
     let without = || Settings { key: None, ..settings(dir.path()) };

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
 pub use super::parts::{
@@ -250,7 +251,9 @@ pub fn decode<'a, M: Deserialize<'a>>(frame: &'a [u8]) -> Result<Vec<M>, FrameEr
     if frame.len() > MAX_FRAME {
         return Err(FrameError::TooLong(frame.len()));
     }
-    let messages: Vec<M> = serde_json::from_slice(frame).map_err(FrameError::Malformed)?;
+    // Once for the whole frame, and not for each text in it.
+    let text = std::str::from_utf8(frame).map_err(|e| FrameError::Malformed(serde_json::Error::custom(e)))?;
+    let messages: Vec<M> = serde_json::from_str(text).map_err(FrameError::Malformed)?;
     if messages.is_empty() || messages.len() > MAX_MESSAGES {
         return Err(FrameError::Count(messages.len()));
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 
 use super::filter::List;
 use super::json::{self, Node, Unreadable, Value};
@@ -14,6 +14,10 @@ const MAX_VALUES: usize = 100_000;
 /// The members of a message, and of `params`, that say what is asked for.
 const ENVELOPE: [&str; 4] = ["jsonrpc", "id", "method", "params"];
 const PARAMS: [&str; 6] = ["name", "arguments", "uri", "ref", "notifications", "_meta"];
+
+/// The headers that repeat the body; to look one up by its text would read the text anew each time.
+static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The ids of the agent's own rules. Those of an operator have no dot.
 pub mod builtin {
@@ -245,21 +249,19 @@ fn subject<'a>(
 
 /// Whether the headers that repeat the body say the same, where they are there.
 fn agree(headers: &HeaderMap, method: &str, name: Option<&str>) -> Result<(), Refusal<'static>> {
-    const WHY: &str = "Mcp-Method or Mcp-Name disagrees with the body";
-    let all = |header: &str, says: &dyn Fn(&HeaderValue) -> bool| headers.get_all(header).iter().all(says);
     let is = |value: &HeaderValue, text: &str| {
         value.as_bytes() == text.as_bytes() || value.as_bytes() == encoded(text).as_bytes()
     };
-    let count = |header: &str| headers.get_all(header).iter().count();
-    if count("mcp-method") > 1 || count("mcp-name") > 1 || !all("mcp-method", &|value| is(value, method)) {
-        return refuse(builtin::MISMATCH, WHY);
+    // A name where the body has none says something else, and so does a second one.
+    let agrees = |header: &HeaderName, text: Option<&str>| {
+        let mut values = headers.get_all(header).iter();
+        let first = values.next().is_none_or(|value| text.is_some_and(|text| is(value, text)));
+        first && values.next().is_none()
+    };
+    if agrees(&MCP_METHOD, Some(method)) && agrees(&MCP_NAME, name) {
+        return Ok(());
     }
-    match name {
-        Some(name) if !all("mcp-name", &|value| is(value, name)) => refuse(builtin::MISMATCH, WHY),
-        // A name where the body has none.
-        None if headers.contains_key("mcp-name") => refuse(builtin::MISMATCH, WHY),
-        _ => Ok(()),
-    }
+    refuse(builtin::MISMATCH, "Mcp-Method or Mcp-Name disagrees with the body")
 }
 
 /// A header value outside of safe ASCII, as MCP 2026-07-28 writes it.

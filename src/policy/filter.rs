@@ -59,6 +59,8 @@ pub struct Filtered {
     pub hidden: usize,
     /// Tools whose definitions are not the approved ones, by name. Chosen by the server.
     pub drifted: Vec<String>,
+    /// The cursor of the next page. Chosen by the server.
+    pub next: Option<String>,
 }
 
 impl Policy {
@@ -88,7 +90,8 @@ impl Policy {
             return Err(builtin::ANSWER);
         }
         let Some(entries) = result.get(member) else { return Ok(Filtered::default()) };
-        let mut filtered = Filtered::default();
+        let next = result.get("nextCursor").and_then(Node::text).map(str::to_owned);
+        let mut filtered = Filtered { next, ..Filtered::default() };
         let kept = match (&entries.value, list) {
             (Value::List(items), List::Tools | List::Prompts | List::Resources | List::Templates) => {
                 let kept = items.iter().filter(|item| {

@@ -8,6 +8,7 @@ mod rule;
 
 use super::canonical;
 use super::fault::{Fault, Faults, show};
+use super::index::Index;
 use super::json::{self, Node, Value};
 use super::rules::{Definition, Headers, Limits, Mode, Pins, Policy};
 
@@ -136,6 +137,7 @@ fn rules(policy: &mut Policy, at: &str, node: &Node<'_>, known: Option<&[&str]>,
         faults.found(at, &format!("has more than {MAX_NAMES} names in all"), &names.to_string());
         policy.rules.clear();
     }
+    policy.index = Index::of(&policy.rules);
 }
 
 /// A list of channels.

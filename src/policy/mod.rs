@@ -10,6 +10,7 @@ mod canonical;
 mod decide;
 mod fault;
 mod filter;
+mod index;
 pub mod json;
 mod load;
 mod nearest;

@@ -1,5 +1,6 @@
 //! What a policy is once it has been read, and which of its rules is about a call. Pure.
 
+use super::index::Index;
 use super::reach;
 use super::schema::Schema;
 
@@ -51,7 +52,7 @@ pub struct Name {
 
 impl Name {
     /// Whether it covers what a caller names. `loosely`: in whatever spelling, as a rule that denies does.
-    fn covers(&self, name: &str, loosely: bool) -> bool {
+    pub(super) fn covers(&self, name: &str, loosely: bool) -> bool {
         if !self.prefix {
             return self.text == name;
         }
@@ -105,8 +106,9 @@ impl Rule {
         self.kind == kind && self.channels.as_ref().is_none_or(|list| list.iter().any(|c| c == channel))
     }
 
-    fn place_of(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|n| n.covers(name, self.deny))
+    /// Whether the name at this place covers what a caller names.
+    fn covers(&self, place: usize, name: &str) -> bool {
+        self.names.get(place).is_some_and(|n| n.covers(name, self.deny))
     }
 }
 
@@ -141,6 +143,8 @@ pub struct Policy {
     pub channels: Option<Vec<String>>,
     /// `rules`, in their order.
     pub rules: Vec<Rule>,
+    /// Where their names are.
+    pub(super) index: Index,
     /// `limits`, for each channel by itself.
     pub limits: Limits,
     /// `headers`.
@@ -152,7 +156,7 @@ pub struct Policy {
 }
 
 /// A rule that allows, by its place and that of the name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Allowed {
     /// Among [`Policy::rules`].
     pub rule: usize,
@@ -181,18 +185,22 @@ impl Policy {
     /// The rule that decides about a name: one that denies before all that allow.
     #[must_use]
     pub fn find(&self, channel: &str, kind: Kind, name: &str) -> Found<'_> {
-        let mut allowed = Found::Nothing;
-        // The name first: hardly any rule has it.
-        for (n, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.kind == kind) {
-            let Some(place) = rule.place_of(name).filter(|_| rule.is_about(channel, kind)) else { continue };
-            if rule.deny {
-                return Found::Denied(rule);
+        let (mut allows, mut denies) = (None::<(Allowed, &Rule)>, None::<(Allowed, &Rule)>);
+        for at in self.index.candidates(kind, name) {
+            let Some(rule) = self.rules.get(at.rule) else { continue };
+            if !rule.is_about(channel, kind) || !rule.covers(at.name, name) {
+                continue;
             }
-            if matches!(allowed, Found::Nothing) {
-                allowed = Found::Allowed(rule, Allowed { rule: n, name: place });
+            let first = if rule.deny { &mut denies } else { &mut allows };
+            if first.is_none_or(|(earlier, _)| at < earlier) {
+                *first = Some((at, rule));
             }
         }
-        allowed
+        match (denies, allows) {
+            (Some((_, rule)), _) => Found::Denied(rule),
+            (None, Some((at, rule))) => Found::Allowed(rule, at),
+            (None, None) => Found::Nothing,
+        }
     }
 
     /// Whether some call of it could be allowed.

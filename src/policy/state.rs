@@ -1,4 +1,4 @@
-//! What a policy must remember between calls: how many there were, and which tools have drifted. Pure; the time is
+//! What a policy must remember between calls: how many there were, and which definitions of tools were seen. Pure; the time is
 //! passed in.
 //!
 //! Bounded by the policy: a counter for each channel and each name of a rule, a mark for each tool that is pinned.
@@ -27,8 +27,9 @@ struct Counter {
 #[derive(Debug, Default)]
 pub struct State {
     counters: HashMap<Key, Counter>,
-    /// The places, among [`Policy::definitions`], of those that were last seen to differ.
-    drifted: Vec<usize>,
+    /// Of the definitions that were seen, by their places among [`Policy::definitions`]: whether they were the approved
+    /// ones when that was the last time.
+    seen: Vec<(usize, bool)>,
 }
 
 /// A call that counts as in flight until it is given to [`State::release`].
@@ -50,7 +51,8 @@ impl State {
     ) -> Result<Ticket, (&'p str, &'static str)> {
         if let Some((Kind::Tool, tool)) = &decision.name
             && policy.pins == Pins::Enforce
-            && policy.place_of(channel, tool).is_none_or(|place| self.drifted.contains(&place))
+            && (policy.place_of(channel, tool).is_none()
+                || self.is_approved(policy, channel, tool) == Some(false))
         {
             return Err((builtin::DRIFT, "the tool's definition is not the approved one"));
         }
@@ -99,11 +101,22 @@ impl State {
         let Some(place) = policy.place_of(channel, tool) else { return false };
         let approved =
             policy.definitions.get(place).map(|d| &*d.sha256) == canonical::definition(node).as_deref();
-        self.drifted.retain(|drifted| *drifted != place);
-        if !approved {
-            self.drifted.push(place);
-        }
+        self.seen.retain(|(seen, _)| *seen != place);
+        self.seen.push((place, approved));
         approved
+    }
+
+    /// Whether the definition of a tool is the approved one; `None` when it was not seen yet. It is for whoever lets a call
+    /// go to find out.
+    #[must_use]
+    pub fn is_approved(&self, policy: &Policy, channel: &str, tool: &str) -> Option<bool> {
+        let place = policy.place_of(channel, tool)?;
+        self.seen.iter().find(|(seen, _)| *seen == place).map(|(_, approved)| *approved)
+    }
+
+    /// A server says that its tools are others now: none of them was seen.
+    pub fn forget(&mut self, policy: &Policy, channel: &str) {
+        self.seen.retain(|(place, _)| policy.definitions.get(*place).is_some_and(|d| d.channel != channel));
     }
 }
 

@@ -84,19 +84,15 @@ impl Trust {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(self.versions)
             .map_err(|_| Error::Provider)?;
-        let builder = if peer.pins.is_empty() {
-            builder.with_root_certificates(anchors)
-        } else {
-            let verifier = pin::Pinned::new(
-                self.verifier(&anchors)?,
-                anchors,
-                self.provider.signature_verification_algorithms,
-                peer.pins.clone(),
-                name.to_string(),
-                log.clone(),
-            );
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-        };
+        let verifier = pin::Pinned::new(
+            self.verifier(&anchors)?,
+            anchors,
+            self.provider.signature_verification_algorithms,
+            peer.pins.clone(),
+            name.to_string(),
+            log.clone(),
+        );
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &peer.identity {
             None => builder.with_no_client_auth(),
             // Presented whatever authorities the peer names: it may not know the names of those it believes.

@@ -6,7 +6,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 
 use super::identity::date;
-use super::pin::NotPinned;
+use super::pin::{NotPinned, SelfSigned};
 
 /// The TLS error that `error` is, or that it carries as an I/O error: the record layer reports both ways.
 #[must_use]
@@ -45,6 +45,9 @@ pub fn reason(error: &Error) -> String {
         }
         Error::InvalidCertificate(CertificateError::Other(_)) if is_pin(error) => {
             "the peer's key is not one of the pinned ones"
+        }
+        Error::InvalidCertificate(CertificateError::Other(OtherError(why))) if why.is::<SelfSigned>() => {
+            "the certificate was signed by nobody but itself"
         }
         Error::InvalidCertificate(why) => certificate(why),
         Error::AlertReceived(AlertDescription::CertificateRequired) => {

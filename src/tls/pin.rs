@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
+use super::x509;
 use crate::config::peer::Digest;
 use crate::log::Log;
 
@@ -34,6 +35,18 @@ impl fmt::Display for NotPinned {
 
 impl std::error::Error for NotPinned {}
 
+/// The certificate has no issuer that is believed, and names none but itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfSigned;
+
+impl fmt::Display for SelfSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the certificate was signed by nobody but itself")
+    }
+}
+
+impl std::error::Error for SelfSigned {}
+
 /// SHA-256 of anything.
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
     let mut out = [0; 32];
@@ -44,7 +57,7 @@ pub(super) fn sha256(bytes: &[u8]) -> Digest {
     Digest::new(out)
 }
 
-/// The verifier of rustls, and the pins after it.
+/// The verifier of rustls, and the pins after it, if there are any.
 #[derive(Debug)]
 pub(super) struct Pinned {
     inner: Arc<WebPkiServerVerifier>,
@@ -109,6 +122,17 @@ impl Pinned {
     }
 }
 
+/// An unknown issuer, told apart when it is the certificate itself: the two are mended differently.
+fn explained(error: Error, leaf: &CertificateDer<'_>) -> Error {
+    let own = || x509::facts(leaf).is_ok_and(|facts| facts.issuer == facts.subject);
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) if own() => {
+            CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
+        }
+        other => other,
+    }
+}
+
 type Judge<'a> = &'a dyn Fn(&VerifiedPath<'_>) -> Result<(), webpki::Error>;
 
 /// Builds a path as the verifier of rustls does, and gives it to `take`.
@@ -144,8 +168,13 @@ impl ServerCertVerifier for Pinned {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.inner.verify_server_cert(leaf, intermediates, name, ocsp, now)?;
-        self.check(leaf, intermediates, now)?;
+        let verified = self
+            .inner
+            .verify_server_cert(leaf, intermediates, name, ocsp, now)
+            .map_err(|error| explained(error, leaf))?;
+        if !self.pins.is_empty() {
+            self.check(leaf, intermediates, now)?;
+        }
         Ok(verified)
     }
 

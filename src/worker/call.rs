@@ -13,7 +13,7 @@ use super::guard::Pass;
 use super::lane::{Held, Lane, Local, Waiting};
 use super::link::Link;
 use super::stats::{Stats, Tally};
-use super::{about, answers};
+use super::{about, answers, listing};
 use crate::control::respond::{Delivered, RespType, Responder, Response};
 use crate::ipc::msg::{CallKind, Outcome};
 use crate::log::Log;
@@ -208,6 +208,13 @@ impl Carrier {
         let end = match forward {
             Forward::Termination { headers, .. } => lane.upstream.terminate(headers, job.deadline).await,
             Forward::Message { message, headers, .. } => {
+                let called = (&message, &headers);
+                if job.pass.is_approved() != Some(true)
+                    && let Some(end) =
+                        listing::look(&job.pass, &lane.upstream, called, &job.request_id, job.deadline).await
+                {
+                    return Way::End(end);
+                }
                 let is_request = message.id().is_some();
                 let call = Call { message, headers, deadline: job.deadline };
                 if is_request {

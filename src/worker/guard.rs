@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::answers;
 use crate::log::Log;
 use crate::mcp::{Answer, Note, jsonrpc};
-use crate::policy::{Call, Decision, Kind, List, Mode, Policy, State, Ticket, builtin};
+use crate::policy::{Call, Decision, Kind, List, Mode, Pins, Policy, State, Ticket, builtin};
 
 /// Most characters of a caller's or server's name in a log line.
 const SHOWN: usize = 64;
@@ -27,6 +27,12 @@ const ALWAYS: [&str; 7] = [
     "mcp-protocol-version",
     "mcp-session-id",
 ];
+
+/// What a notification contains that says that the tools are others now. Where it means something else, they are looked at
+/// once more than needed.
+const CHANGED: &[u8] = b"tools/list_changed";
+/// No notification that says it is as long.
+const CHANGED_BYTES: usize = 4096;
 
 /// The policy of the configuration, or none. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +58,8 @@ struct Allowed {
     ticket: Ticket,
     list: Option<List>,
     result_bytes: Option<usize>,
+    /// The tool that is called, when only one whose definition is approved may be.
+    pinned: Option<String>,
     /// The rule that would have refused it.
     monitored: Option<String>,
 }
@@ -115,8 +123,12 @@ impl Guard {
         };
         inner.narrow(headers);
         let result_bytes = inner.policy.result_bytes(&decision);
+        let pinned = match decision.name {
+            Some((Kind::Tool, tool)) if inner.policy.pins == Pins::Enforce && inner.enforces() => Some(tool),
+            _ => None,
+        };
         let (list, channel, inner) = (decision.list, channel.to_owned(), Arc::clone(inner));
-        Ok(Pass(Some(Allowed { inner, channel, ticket, list, result_bytes, monitored })))
+        Ok(Pass(Some(Allowed { inner, channel, ticket, list, result_bytes, pinned, monitored })))
     }
 
     /// Decides about the end of a session.
@@ -198,6 +210,28 @@ impl Pass {
         self.0.as_ref()?.monitored.as_deref()
     }
 
+    /// Whether the definition of the tool that is called is the approved one; `None` when it was not seen yet. `Some(true)`
+    /// also where that does not matter.
+    #[must_use]
+    pub fn is_approved(&self) -> Option<bool> {
+        let Some(Allowed { inner, channel, pinned: Some(tool), .. }) = &self.0 else { return Some(true) };
+        inner.state().is_approved(&inner.policy, channel, tool)
+    }
+
+    /// Looks at a page of the server's tools, of which nothing is passed on. The cursor of the next page.
+    #[must_use]
+    pub fn look(&self, page: &[u8]) -> Option<String> {
+        let Allowed { inner, channel, .. } = self.0.as_ref()?;
+        inner.policy.filter(&mut inner.state(), channel, List::Tools, page).ok()?.next
+    }
+
+    /// The rule that refuses the call after all, and the log says why.
+    #[must_use]
+    pub fn refused_as_drifted(&self) -> &'static str {
+        self.say("a call of a tool whose definition is not the approved one is refused", builtin::DRIFT);
+        builtin::DRIFT
+    }
+
     /// The answer as it may leave: filtered, or an error in its place. `id` is the request's.
     #[must_use]
     pub fn answer(&self, mut answer: Answer, id: Option<&str>) -> Answer {
@@ -218,8 +252,11 @@ impl Pass {
     /// A notification as it may leave; `None` when it may not.
     #[must_use]
     pub fn note(&self, mut note: Note) -> Option<Note> {
-        let Some(Allowed { inner, result_bytes, .. }) = &self.0 else { return Some(note) };
+        let Some(Allowed { inner, channel, result_bytes, .. }) = &self.0 else { return Some(note) };
         inner.narrow_answer(&mut note.headers);
+        if note.body.len() < CHANGED_BYTES && note.body.windows(CHANGED.len()).any(|part| part == CHANGED) {
+            inner.state().forget(&inner.policy, channel);
+        }
         let over = result_bytes.is_some_and(|most| note.body.len() > most);
         if over {
             self.say("a notification is larger than the call policy allows", builtin::RESULT_BYTES);

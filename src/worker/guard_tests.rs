@@ -134,3 +134,35 @@ fn without_a_policy_nothing_is_refused_and_the_log_says_so() {
     assert!(guard.message("r1", "any", &call("rm"), &mut HeaderMap::new()).is_ok());
     assert!(lines.lock().unwrap().join("\n").contains("no call policy: everything"));
 }
+
+#[test]
+fn a_definition_is_to_be_seen_before_the_call_and_anew_when_the_server_says_so() {
+    let echo = r#"{"name":"echo","description":"approved"}"#;
+    let digest = crate::policy::definition(&crate::policy::json::read(echo.as_bytes(), 9).unwrap()).unwrap();
+    let (guard, _) = guard(&format!(
+        r#"{{"version":1,"pins":"enforce","rules":[{{"id":"t","tools":["echo"]}}],"definitions":{{"main":{{"echo":"{digest}"}}}}}}"#
+    ));
+    let pass = guard.message("r1", "main", &call("echo"), &mut HeaderMap::new()).unwrap();
+    let page = |tools: &str, more: &str| {
+        pass.look(format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{tools}]{more}}}}}"#).as_bytes())
+    };
+    assert_eq!(pass.is_approved(), None);
+    assert_eq!(page(r#"{"name":"other"}"#, r#","nextCursor":"c\"2""#).as_deref(), Some("c\"2"));
+    assert_eq!(pass.is_approved(), None, "it is on another page");
+    assert_eq!(page(echo, ""), None);
+    assert_eq!(pass.is_approved(), Some(true));
+    let note = |method: &str| {
+        let body = Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}"}}"#));
+        assert!(pass.note(Note { code: 200, headers: HeaderMap::new(), body }).is_some());
+    };
+    note("progress");
+    assert_eq!(pass.is_approved(), Some(true));
+    note("tools/list_changed");
+    assert_eq!(pass.is_approved(), None);
+    assert_eq!(page(r#"{"name":"echo","description":"another"}"#, ""), None);
+    assert_eq!(pass.is_approved(), Some(false));
+    assert_eq!(pass.refused_as_drifted(), "policy.definition");
+    assert!(guard.message("r2", "main", &call("echo"), &mut HeaderMap::new()).is_err());
+    // Where nothing is pinned, nothing needs to be seen.
+    assert_eq!(Pass::default().is_approved(), Some(true));
+}

@@ -52,6 +52,7 @@ mod front;
 mod guard;
 mod lane;
 mod link;
+mod listing;
 pub mod look;
 mod obey;
 mod pages;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::upstreams::Peers;
-use crate::config::types::{Transport, Worker};
+use crate::config::types::{Channel, Transport, Worker};
 use crate::confine::kernel::Kernel;
 use crate::confine::{self, selftest};
 use crate::exit::Exit;
@@ -36,12 +36,21 @@ pub const END: u8 = b'.';
 pub const FAILED: u8 = b'!';
 /// What a frame of text begins with.
 pub const TEXT: u8 = b'+';
+/// What a frame begins with that wants a connection to the Unix socket of a binding, whose place is the rest. Nothing else
+/// is wanted before the answer.
+pub const SOCKET: u8 = b'?';
+/// The answer, with the connection.
+pub const CONNECTED: u8 = b'+';
+/// The other answer.
+pub const NOT_CONNECTED: u8 = b'-';
 /// The largest frame.
 pub const MAX_FRAME: usize = 32 * 1024;
 /// How long one answer may take; servers of node and Python need some seconds to start.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long the pipes of a child may take to come: they are sent right after the order.
 const PIPES_WITHIN: Duration = Duration::from_secs(10);
+/// How often a frame is tried again that the socket does not take or have yet.
+const PACE: Duration = Duration::from_millis(5);
 /// Most pages and entries of one list.
 const MAX_PAGES: usize = 50;
 const MAX_ENTRIES: usize = 1000;
@@ -93,8 +102,8 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
     let (events, _wanted) = mpsc::unbounded_channel();
     let trust = Trust::new(config.ca_pem.as_deref(), config.tls).map_err(|e| text(&e))?;
     let proxy_tls = trust.client(&config.proxy_peer, "proxy", &log).map_err(|e| text(&e))?;
-    // There is no broker that could connect a Unix socket: such a server is one that cannot be reached.
-    let sockets = net::Sockets::new(mpsc::unbounded_channel().0);
+    let (want, wanted) = mpsc::unbounded_channel();
+    let sockets = net::Sockets::new(want);
     let peers = Peers { config, trust: &trust, proxy_tls: &proxy_tls, sockets: &sockets };
     let servers = config.bindings.iter().map(|binding| {
         Ok((binding.channel.clone(), peers.upstream(binding, &events, &log).map_err(|e| text(&e))?))
@@ -105,26 +114,67 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
     let sealed = confine::worker(abi, config).map_err(|e| text(&e))?;
     selftest::worker(&sealed, &confine::worker_grants(config)).map_err(|e| text(&e))?;
     runtime.block_on(async {
-        let mut offers = Vec::new();
-        for (channel, server) in &servers {
-            if let Upstream::Stdio(stdio) = server {
-                let place = pipes.iter().position(|(index, _)| *index == stdio.index());
-                place.into_iter().for_each(|place| stdio.attach(pipes.swap_remove(place).1));
-            }
-            let mut offer = Box::pin(visit(server)).await;
-            offer.channel = channel.to_string();
-            offers.push(offer);
+        tokio::select! {
+            said = ask(socket, &order, &servers, &mut pipes) => said,
+            why = connect(socket, wanted, &sockets) => Err(why),
         }
-        let text = match (order.differences, config.policy.as_deref().map(|text| policy::load(text, None))) {
-            (true, Some(Ok(policy))) => policy::differences(&policy, &offers),
-            (true, _) => return Err("there is no policy to compare with".to_owned()),
-            (false, _) => policy::suggest(&offers),
-        };
-        for chunk in text.as_bytes().chunks(MAX_FRAME - 1) {
-            say(socket, TEXT, chunk).await?;
-        }
-        say(socket, END, &[]).await
     })
+}
+
+/// Asks all servers, and says what follows.
+async fn ask(
+    socket: &OwnedFd,
+    order: &Order,
+    servers: &[(Channel, Upstream)],
+    pipes: &mut Vec<(u8, ChildPipes)>,
+) -> Result<(), String> {
+    let mut offers = Vec::new();
+    for (channel, server) in servers {
+        if let Upstream::Stdio(stdio) = server {
+            let place = pipes.iter().position(|(index, _)| *index == stdio.index());
+            place.into_iter().for_each(|place| stdio.attach(pipes.swap_remove(place).1));
+        }
+        let mut offer = Box::pin(visit(server)).await;
+        offer.channel = channel.to_string();
+        offers.push(offer);
+    }
+    let approved = order.config.policy.as_deref().map(|text| policy::load(text, None));
+    let text = match (order.differences, approved) {
+        (true, Some(Ok(policy))) => policy::differences(&policy, &offers),
+        (true, _) => return Err("there is no policy to compare with".to_owned()),
+        (false, _) => policy::suggest(&offers),
+    };
+    for chunk in text.as_bytes().chunks(MAX_FRAME - 1) {
+        say(socket, TEXT, chunk).await?;
+    }
+    say(socket, END, &[]).await
+}
+
+/// Has the command connect the Unix sockets that are wanted, one after the other. Ends with what went wrong.
+async fn connect(
+    socket: &OwnedFd,
+    mut wanted: mpsc::UnboundedReceiver<net::Wanted>,
+    sockets: &net::Sockets,
+) -> String {
+    while let Some(net::Wanted { binding, ticket }) = wanted.recv().await {
+        if let Err(why) = say(socket, SOCKET, &[binding]).await {
+            return why;
+        }
+        let mut frame = [0; 1];
+        let got = loop {
+            match message::recv(socket, &mut frame) {
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => tokio::time::sleep(PACE).await,
+                other => break other,
+            }
+        };
+        let connected = match got.map(|got| got.fds.into_iter().next()) {
+            Ok(Some(connected)) if frame == [CONNECTED] => Ok(connected),
+            Ok(None) if frame == [NOT_CONNECTED] => Err(std::io::ErrorKind::ConnectionRefused.into()),
+            _ => return "the command answers what is not legal".to_owned(),
+        };
+        sockets.answer(ticket, connected);
+    }
+    "no socket can be wanted any more".to_owned()
 }
 
 /// The pipes of every stdio server, which come one pair in a frame, each with its index.
@@ -150,7 +200,7 @@ async fn say(socket: &OwnedFd, kind: u8, text: &[u8]) -> Result<(), String> {
     loop {
         match message::send(socket, &frame, &[]) {
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::time::sleep(PACE).await;
             }
             other => return other.map_err(|e| e.to_string()),
         }

@@ -81,7 +81,7 @@ fn records(directory: &Path) -> Vec<Value> {
     String::from_utf8(output.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
-fn of<'a>(records: &'a [Value], event: &str) -> Vec<&'a Value> {
+pub fn of<'a>(records: &'a [Value], event: &str) -> Vec<&'a Value> {
     records.iter().filter(|r| r["event"] == event).collect()
 }
 

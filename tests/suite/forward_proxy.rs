@@ -27,6 +27,8 @@ pub struct Manner {
     pub tls: Option<&'static str>,
     /// Listen on ::1 instead.
     pub v6: bool,
+    /// Listen on every IPv4 address instead, for other networks too.
+    pub everywhere: bool,
 }
 
 /// A running proxy.
@@ -48,8 +50,9 @@ impl ForwardProxy {
         let scheme = if manner.tls.is_some() { "https" } else { "http" };
         let host = if manner.v6 { "[::1]" } else { "127.0.0.1" };
         let port = std::net::TcpListener::bind(format!("{host}:0")).unwrap().local_addr().unwrap().port();
+        let bound = if manner.everywhere { "0.0.0.0" } else { host };
         let mut proxy = Self { kind, child: None, dir, host, scheme, port };
-        std::fs::write(proxy.path("conf"), proxy.configuration(manner)).unwrap();
+        std::fs::write(proxy.path("conf"), proxy.configuration(manner, bound)).unwrap();
         proxy.come_back().await;
         proxy
     }
@@ -58,8 +61,8 @@ impl ForwardProxy {
         self.dir.path().join(name)
     }
 
-    fn configuration(&self, manner: Manner) -> String {
-        let (dir, host, port) = (self.dir.path().display(), self.host, self.port);
+    fn configuration(&self, manner: Manner, host: &str) -> String {
+        let (dir, port) = (self.dir.path().display(), self.port);
         match self.kind {
             Kind::Squid => {
                 let access = match manner.user {
@@ -101,9 +104,10 @@ impl ForwardProxy {
                     .map(|(user, password)| format!("BasicAuth {user} {password}\n"))
                     .unwrap_or_default();
                 format!(
-                    "Port {port}\nListen 127.0.0.1\nTimeout {}\nMaxClients 100\nLogFile \"{dir}/access.log\"\n\
-                     LogLevel Connect\nAllow 127.0.0.1\n{access}",
-                    manner.idle.unwrap_or(600)
+                    "Port {port}\nListen {host}\nTimeout {}\nMaxClients 100\nLogFile \"{dir}/access.log\"\n\
+                     LogLevel Connect\nAllow {}\n{access}",
+                    manner.idle.unwrap_or(600),
+                    if manner.everywhere { "0.0.0.0/0" } else { host }
                 )
             }
         }
@@ -155,6 +159,11 @@ impl ForwardProxy {
         ["cache.log", "access.log"]
             .map(|log| std::fs::read_to_string(self.path(log)).unwrap_or_default())
             .concat()
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its URL, without credentials.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, eventually};
 use crate::calls::{text_of, tool};
+use crate::forward_proxy::{ForwardProxy, Kind, Manner};
 use crate::lab::{ControlPlane, Options, Stub, StubOptions};
 use crate::name_server::NameServer;
 use crate::own_network::{inside, replace, run};
@@ -14,6 +15,8 @@ use crate::world::{Plan, World};
 
 /// From the healing of the network until polls work.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The names of the control plane, of an MCP server and of a proxy.
+const NAMES: [&str; 3] = ["plane.test", "tools.test", "proxy.test"];
 /// How much memory of a process may grow over the cycles, in KiB: what the first ones have not touched yet.
 const GROWTH: u64 = 512;
 
@@ -80,86 +83,137 @@ async fn works(world: &World, id: &str) -> Duration {
     began.elapsed()
 }
 
-async fn cut_and_heal(http2: bool) {
-    let cable = Cable::new().await;
-    let dir = tempfile::tempdir().unwrap();
-    replace("/etc/resolv.conf", dir.path(), "nameserver 10.9.0.53\n");
-    let server = NameServer::start("10.9.0.53");
-    server.set("plane.test", &["10.9.0.1"]);
-    server.set("tools.test", &["10.9.0.1"]);
-    let everywhere = Some("0.0.0.0".parse().unwrap());
-    let names = &["plane.test"];
-    let options = Options { tls: true, http2, names, host: everywhere, ..Options::default() };
-    let plane = ControlPlane::start(options).await;
-    let stub = Stub::start(StubOptions { host: everywhere, ..StubOptions::default() }).await;
-    let plan =
-        Plan::new().bindings(format!("  server_urls: [{{url: 'http://tools.test:{}/mcp'}}]\n", stub.port()));
-    let setup = plan.setup(&plane, &stub);
-    let yaml =
-        plan.text(&plane, &stub, setup.dir.path()).replace("https://127.0.0.1:", "https://plane.test:");
-    let world = World { plane, stub, agent: setup.yaml(yaml).by(&cable.there()).start() };
-    world.plane.wait_for_poll(2, SOON).await;
-    works(&world, "before").await;
+/// How the polls of an agent leave its network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Out {
+    Http2,
+    Http1,
+    Through(Kind),
+}
 
-    // One long cut, in which the addresses move.
+const WAYS: [Out; 4] = [Out::Http2, Out::Http1, Out::Through(Kind::Squid), Out::Through(Kind::Tinyproxy)];
+
+/// An agent at the other end of the cable, and what it needs at this one.
+struct Site {
+    out: Out,
+    world: World,
+    proxy: Option<ForwardProxy>,
+    /// Broker and worker, and their memory after the first cycles.
+    processes: [u32; 2],
+    memory: [u64; 2],
+}
+
+impl Site {
+    async fn start(out: Out, cable: &Cable) -> Self {
+        let everywhere = Some("0.0.0.0".parse().unwrap());
+        let (http2, names) = (out != Out::Http1, &["plane.test"]);
+        let options = Options { tls: true, http2, names, host: everywhere, ..Options::default() };
+        let plane = ControlPlane::start(options).await;
+        let stub = Stub::start(StubOptions { host: everywhere, ..StubOptions::default() }).await;
+        let mut plan = Plan::new()
+            .bindings(format!("  server_urls: [{{url: 'http://tools.test:{}/mcp'}}]\n", stub.port()));
+        let mut proxy = None;
+        if let Out::Through(kind) = out {
+            let started = ForwardProxy::start(kind, Manner { everywhere: true, ..Manner::default() }).await;
+            plan = plan.control(&format!("http_proxy: 'http://proxy.test:{}'", started.port()));
+            proxy = Some(started);
+        }
+        let setup = plan.setup(&plane, &stub);
+        let yaml =
+            plan.text(&plane, &stub, setup.dir.path()).replace("https://127.0.0.1:", "https://plane.test:");
+        let world = World { plane, stub, agent: setup.yaml(yaml).by(&cable.there()).start() };
+        world.plane.wait_for_poll(2, SOON).await;
+        works(&world, "before").await;
+        let processes = [world.agent.pid(), world.agent.worker_pid()];
+        Self { out, world, proxy, processes, memory: [0; 2] }
+    }
+}
+
+/// One long cut: the addresses move, the connections end and the proxies are killed and started again, and nothing of
+/// all that arrives at the other end.
+async fn long_cut(cable: &Cable, server: &NameServer, sites: &mut [Site]) {
     cable.pull();
-    for name in ["plane.test", "tools.test"] {
+    for name in NAMES {
         server.set(name, &["10.9.0.3"]);
     }
+    for site in &mut *sites {
+        site.world.plane.cut_connections();
+        if let Some(proxy) = &mut site.proxy {
+            proxy.kill();
+        }
+    }
     tokio::time::sleep(Duration::from_secs(if long() { 90 } else { 20 })).await;
-    // The other end gives up the connections too; of that nothing arrives.
-    world.plane.cut_connections();
+    for proxy in sites.iter_mut().filter_map(|site| site.proxy.as_mut()) {
+        proxy.come_back().await;
+    }
     run("ip addr add 10.9.0.3/24 dev out");
     run("ip addr del 10.9.0.1/24 dev out");
-    let polls = world.plane.poll_count();
+    let polls: Vec<usize> = sites.iter().map(|site| site.world.plane.poll_count()).collect();
     let healed = cable.put_back();
     // Deleting the first address of a network may take the others with it.
     for address in ["10.9.0.3/24", "10.9.0.53/24"] {
         let _ =
             Command::new("ip").args(["addr", "add", address, "dev", "out"]).stderr(Stdio::null()).status();
     }
-    world.plane.wait_for_poll(polls.saturating_add(1), PATIENCE).await;
-    eprintln!("first poll {:?} after a long cut (http2: {http2})", healed.elapsed());
-    works(&world, "after").await;
-    assert!(healed.elapsed() < PATIENCE, "{:?}", healed.elapsed());
+    for (Site { out, world, processes, .. }, polls) in sites.iter().zip(polls) {
+        world.plane.wait_for_poll(polls.saturating_add(1), PATIENCE.saturating_sub(healed.elapsed())).await;
+        eprintln!("{out:?}: polled {:?} after a long cut, or before", healed.elapsed());
+        works(world, "after").await;
+        assert!(healed.elapsed() < PATIENCE, "{out:?}: {:?}", healed.elapsed());
+        assert_eq!(
+            [world.agent.pid(), world.agent.worker_pid()],
+            *processes,
+            "{out:?}: nothing is restarted"
+        );
+    }
+}
 
-    // Many short ones.
-    let processes = [world.agent.pid(), world.agent.worker_pid()];
-    let mut before = [0; 2];
-    let mut worst = Duration::ZERO;
-    let cycles = if long() { 50 } else { 10 };
+/// Many short cuts, over which no process grows.
+async fn short_cuts(cable: &Cable, sites: &mut [Site]) {
+    let (cycles, mut worst) = (if long() { 50 } else { 8 }, Duration::ZERO);
     for cycle in 0..cycles {
         cable.pull();
         tokio::time::sleep(Duration::from_secs(3)).await;
         let healed = cable.put_back();
-        works(&world, &format!("cycle{cycle}")).await;
-        assert!(healed.elapsed() < PATIENCE, "cycle {cycle}: {:?}", healed.elapsed());
-        worst = worst.max(healed.elapsed());
-        if cycle == 2 {
-            before = processes.map(memory);
+        for site in &mut *sites {
+            works(&site.world, &format!("cycle{cycle}")).await;
+            assert!(healed.elapsed() < PATIENCE, "{:?}, cycle {cycle}: {:?}", site.out, healed.elapsed());
+            if cycle == 2 {
+                site.memory = site.processes.map(memory);
+            }
         }
+        worst = worst.max(healed.elapsed());
     }
-    let after = processes.map(memory);
-    eprintln!(
-        "worst of {cycles} short cuts: {worst:?}; broker and worker {before:?} KiB, then {after:?} KiB"
-    );
-    for (before, after) in before.iter().zip(after) {
-        assert!(after <= before + GROWTH, "memory grew from {before} to {after} KiB");
-    }
-    assert_eq!(world.agent.worker_pid(), processes[1], "nothing was restarted");
-    world.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2() {
-    if inside("names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http2") {
-        cut_and_heal(true).await;
+    eprintln!("worst of {cycles} short cuts: {worst:?}");
+    for Site { out, world, processes, memory: before, .. } in sites {
+        let after = processes.map(memory);
+        eprintln!("{out:?}: broker and worker {before:?} KiB, then {after:?} KiB");
+        for (before, after) in before.iter().zip(after) {
+            assert!(after <= before + GROWTH, "{out:?}: memory grew from {before} to {after} KiB");
+        }
+        assert_eq!(world.agent.worker_pid(), processes[1], "{out:?}: nothing was restarted");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1() {
-    if inside("names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds_over_http1") {
-        cut_and_heal(false).await;
+async fn a_network_that_is_cut_and_healed_is_used_again_within_15_seconds() {
+    if !inside("names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds") {
+        return;
+    }
+    let cable = Cable::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    replace("/etc/resolv.conf", dir.path(), "nameserver 10.9.0.53\n");
+    let server = NameServer::start("10.9.0.53");
+    for name in NAMES {
+        server.set(name, &["10.9.0.1"]);
+    }
+    let mut sites = Vec::new();
+    for out in WAYS {
+        sites.push(Site::start(out, &cable).await);
+    }
+    long_cut(&cable, &server, &mut sites).await;
+    short_cuts(&cable, &mut sites).await;
+    for site in sites {
+        site.world.end().await;
     }
 }

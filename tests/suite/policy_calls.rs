@@ -289,3 +289,99 @@ async fn what_suggest_writes_passes_the_check_and_diff_tells_what_changed_since(
     assert_eq!(code, 1);
     assert!(text.lines().any(|line| line.starts_with("changed main: \"echo\" ")), "{text}");
 }
+
+/// The digest of what [`annotated`] lists as `echo`.
+async fn approved(plane: &crate::lab::ControlPlane, stub: &crate::lab::Stub) -> String {
+    let (_dir, path) = profile(plane, &stub.url(), "");
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    let line = text.lines().find(|line| line.trim_start().starts_with("\"echo\": ")).expect("a definition");
+    line.split(": ").nth(1).unwrap().trim_matches('"').to_owned()
+}
+
+#[tokio::test]
+async fn a_tool_that_nobody_listed_is_looked_at_before_it_is_called_and_refused_when_it_is_another() {
+    let plane = crate::lab::ControlPlane::start(crate::cases::options()).await;
+    let stub = crate::lab::Stub::start(crate::lab::StubOptions::default()).await;
+    annotated(&stub, "As approved");
+    let digest = approved(&plane, &stub).await;
+    let policy = format!(
+        "policy: {{version: 1, pins: enforce, rules: [{{id: talk, tools: [echo]}}], definitions: {{main: {{echo: {digest}}}}}}}"
+    );
+    let before = stub.request_count();
+    let agent = plan().top(&policy).control("poll_timeout: 200ms").setup(&plane, &stub).start();
+    let world = crate::world::World { plane, stub, agent };
+    let asked = |from: usize| -> Vec<String> {
+        world.stub.requests()[from..].iter().map(|r| r.rpc_method().to_owned()).collect()
+    };
+    let text = r#"{"text":"x"}"#;
+    for id in ["r1", "r2"] {
+        assert_eq!(text_of(&world.call(tool(id, "echo", text)).await), "x");
+    }
+    assert_eq!(asked(before), ["tools/list", "tools/call", "tools/call"], "once is enough");
+    let list = world.stub.requests()[before].clone();
+    assert_eq!(list.json()["id"], "tunnelward:r1:0");
+
+    // Another worker has seen nothing, and meanwhile the tool has become another.
+    annotated(&world.stub, "Changed since");
+    let at = world.stub.request_count();
+    world.agent.signal("HUP");
+    world.agent.logged(&["worker ended"]).await;
+    assert_eq!(rule_of(&world.call(tool("r3", "echo", text)).await), "policy.definition");
+    assert_eq!(asked(at), ["tools/list"]);
+    world.agent.logged(&["whose definition is not the approved one is refused"]).await;
+
+    // A server that lists nothing leaves nothing to approve, and its failure is told as one.
+    let at = world.stub.request_count();
+    world.stub.handler(|request| {
+        (request.rpc_method() == "tools/list").then(|| crate::lab::Reply::json(503, "{}"))
+    });
+    world.agent.signal("HUP");
+    let ended = || (world.agent.count("worker ended") >= 2).then_some(());
+    crate::agent::eventually(ended).await.expect("the second worker ends");
+    let answer = world.call(tool("r4", "echo", text)).await;
+    assert_eq!(answer.resp_code, 503, "{:?}", answer.resp_json);
+    assert!(asked(at).iter().all(|method| method == "tools/list"), "{:?}", asked(at));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_a_unix_socket_is_asked_too_over_connections_that_it_is_given() {
+    let plane = crate::lab::ControlPlane::start(crate::lab::Options::default()).await;
+    let stub = crate::lab::Stub::start(crate::lab::StubOptions::default()).await;
+    annotated(&stub, "As approved");
+    let (dir, path) = profile(&plane, "http://tools.internal/mcp", "");
+    crate::lab::open(dir.path());
+    let socket = dir.path().join("mcp.sock");
+    let yaml = std::fs::read_to_string(&path).unwrap();
+    let url = "url: \"http://tools.internal/mcp\"";
+    std::fs::write(&path, yaml.replace(url, &format!("{url}, unix_socket: {socket:?}"))).unwrap();
+    // Nobody listens yet.
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    assert!(!text.contains("    tools: [\"echo\"]\n"), "{text}");
+    let relay = crate::lab::Relay::start(&socket, stub.port());
+    let (code, text, err) = run_beside(&["policy", "suggest", "--config", &path]).await;
+    assert_eq!((code, err.as_str()), (0, ""), "{text}");
+    assert!(text.lines().any(|line| line == "    tools: [\"echo\"]"), "{text}");
+    assert!(relay.accepted() >= 1);
+}
+
+#[tokio::test]
+async fn a_new_worker_counts_for_itself_as_is_written() {
+    let limited =
+        r#"policy: {version: 1, rules: [{id: talk, tools: [echo], limits: {calls_per_minute: 2}}]}"#;
+    let world = plan().top(limited).control("poll_timeout: 200ms").start().await;
+    let echo = |id: &str| tool(id, "echo", r#"{"text":"x"}"#);
+    for round in ["a", "b"] {
+        for n in 0..2 {
+            assert_eq!(text_of(&world.call(echo(&format!("{round}{n}"))).await), "x");
+        }
+        assert_eq!(rule_of(&world.call(echo(&format!("{round}2"))).await), "talk");
+        if round == "a" {
+            world.agent.signal("HUP");
+            world.agent.logged(&["worker ended"]).await;
+        }
+    }
+    world.end().await;
+}

@@ -99,8 +99,21 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 
 #[tokio::test]
 async fn a_certificate_that_only_signed_itself_is_refused() {
-    let words = ["the certificate has an unknown issuer"];
+    let words = ["the certificate was signed by nobody but itself"];
     refused(&Identity::self_signed(), &Ca::new(), "", &words).await;
+}
+
+#[tokio::test]
+async fn a_control_plane_over_plain_http_is_refused_before_anything_starts() {
+    // An address for documentation: nobody is there, and nobody is asked.
+    let mut agent = agent_at("http://192.0.2.1:9", &Ca::new().pem(), "", "").start();
+    assert_eq!(agent.ended(SOON).await.and_then(|s| s.code()), Some(78));
+    let log = agent.log().join("\n");
+    assert!(
+        log.contains("control_plane.base_url") && log.contains("plain http would send the API key"),
+        "{log}"
+    );
+    assert!(!log.contains(KEY));
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 //!
 //! Confines itself as the broker first. Reads nothing of a server: what the survey says is text to be printed.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
@@ -19,7 +21,8 @@ use crate::ipc::handed;
 use crate::sys::message;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process::{self, Kill};
-use crate::worker::survey::{END, FAILED, MAX_FRAME, Order, TEXT};
+use crate::sys::unix;
+use crate::worker::survey::{CONNECTED, END, FAILED, MAX_FRAME, NOT_CONNECTED, Order, SOCKET, TEXT};
 
 /// From its start until the survey must have said everything.
 const WITHIN: Duration = Duration::from_secs(300);
@@ -87,11 +90,12 @@ fn ask(config: Config, differences: bool) -> io::Result<String> {
         message::send(&survey.socket, index.to_string().as_bytes(), &[stdin.as_fd(), stdout.as_fd()])?;
     }
     drop(pipes);
-    listen(&survey.socket, &running)
+    listen(&survey.socket, &running, &config.unix_sockets)
 }
 
-/// Everything that the survey says, once it says that this was all.
-fn listen(socket: &OwnedFd, running: &[Running]) -> io::Result<String> {
+/// Everything that the survey says, once it says that this was all. Connects the Unix sockets that it wants, which are
+/// those of the configuration.
+fn listen(socket: &OwnedFd, running: &[Running], unix_sockets: &BTreeMap<u8, PathBuf>) -> io::Result<String> {
     let started = Instant::now();
     let mut text = Vec::new();
     let mut streams: Vec<&OwnedFd> = running.iter().filter_map(|r| r.stderr.as_ref()).collect();
@@ -117,6 +121,11 @@ fn listen(socket: &OwnedFd, running: &[Running]) -> io::Result<String> {
             Some((&TEXT, more)) if text.len() + more.len() <= MAX_TEXT && more.is_ascii() => {
                 text.extend_from_slice(more);
             }
+            Some((&SOCKET, [binding])) => match unix_sockets.get(binding).map(|path| unix::connect(path)) {
+                Some(Ok(connected)) => message::send(socket, &[CONNECTED], &[connected.as_fd()])?,
+                Some(Err(_)) => message::send(socket, &[NOT_CONNECTED], &[])?,
+                None => return Err(io::Error::other("the survey wants a socket that is not configured")),
+            },
             Some((&FAILED, why)) => {
                 return Err(io::Error::other(String::from_utf8_lossy(why).escape_debug().to_string()));
             }

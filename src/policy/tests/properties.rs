@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::rules::{Found, Kind};
 use super::*;
 
 /// A rule about one of few names, so that rules and calls meet.
@@ -47,7 +48,39 @@ fn build(rules: &[Parts]) -> Option<Policy> {
     load(&format!(r#"{{"version":1,"rules":[{}]}}"#, rules.join(",")), None).ok()
 }
 
+/// What [`Policy::find`] says, found by looking at every name of every rule.
+fn walk<'p>(policy: &'p Policy, channel: &str, kind: Kind, name: &str) -> Option<(bool, &'p str)> {
+    let about = |rule: &&super::super::rules::Rule| {
+        rule.kind == kind
+            && rule.channels.as_ref().is_none_or(|all| all.iter().any(|c| c == channel))
+            && rule.names.iter().any(|n| n.covers(name, rule.deny))
+    };
+    let first = |deny| policy.rules.iter().filter(about).find(|rule| rule.deny == deny);
+    first(true).or_else(|| first(false)).map(|rule| (!rule.deny, &*rule.id))
+}
+
 proptest! {
+    #[test]
+    fn the_index_finds_what_a_walk_finds(
+        rules in proptest::collection::vec(parts(), 1..9),
+        name in r"(t|p|m|a://r)[0-3](/x|/\.\./|/)?",
+    ) {
+        for policy in build(&rules).into_iter().chain([policy(POLICY)]) {
+            for channel in ["main", "files", "docs", "other"] {
+                for kind in [Kind::Method, Kind::Tool, Kind::Prompt, Kind::Resource] {
+                    for name in [&*name, "echo", "drop", "doc://index", "doc://library/open/vault/a", "ping"] {
+                        let found = match policy.find(channel, kind, name) {
+                            Found::Allowed(rule, _) => Some((true, &*rule.id)),
+                            Found::Denied(rule) => Some((false, &*rule.id)),
+                            Found::Nothing => None,
+                        };
+                        prop_assert_eq!(found, walk(&policy, channel, kind, name));
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn adding_a_deny_never_allows_more(
         rules in proptest::collection::vec(parts(), 1..6),
