@@ -55,7 +55,7 @@ impl Connector {
         }
     }
 
-    async fn connect(self, uri: http::Uri) -> Result<TokioIo<Carrier>, Error> {
+    pub(super) async fn connect(self, uri: http::Uri) -> Result<TokioIo<Carrier>, Error> {
         let (secure, default_port) = match uri.scheme_str() {
             Some("https") => (true, 443),
             Some("http") => (false, 80),

@@ -43,6 +43,7 @@ mod answers;
 mod call;
 mod dispatch;
 mod drain;
+pub mod examine;
 mod guard;
 mod lane;
 mod link;
@@ -54,6 +55,7 @@ mod pulse;
 mod start;
 pub mod survey;
 mod upstreams;
+mod visit;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]
