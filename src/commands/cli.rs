@@ -7,6 +7,7 @@ use argh::FromArgs;
 
 use super::audit::Audit;
 use super::confinement::Wanted;
+use super::doctor;
 use super::flags::RunFlags;
 use super::policy::PolicyCommand;
 use crate::config::{Flags, argv};
@@ -19,6 +20,8 @@ pub enum Cli {
     Run(Flags),
     /// Check the configuration that `run` would use.
     ConfigCheck(Flags),
+    /// Find out what keeps it from working.
+    Doctor(doctor::Wanted),
     /// Say what is enforced.
     Confinement(Wanted),
     /// Show the pins of a host.
@@ -41,6 +44,8 @@ pub enum Cli {
     Print(String),
     /// Print this and complain.
     Usage(String),
+    /// The same for a command with exit codes of its own.
+    Unusable(String),
 }
 
 /// tunnelward: a hardened agent for the Secure MCP Tunnel.
@@ -61,6 +66,7 @@ enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
+    Doctor(DoctorCommand),
     Pin(PinCommand),
     Policy(PolicyCommand),
     Version(VersionCommand),
@@ -113,6 +119,22 @@ struct ConfinementCommand {
     json: bool,
 }
 
+/// check configuration, machine and peers as run would use them, and say what mends what is wrong; exit 0 when nothing is, 2
+/// when a check failed, 1 when the command line is wrong; takes the flags of run too
+#[derive(FromArgs)]
+#[argh(subcommand, name = "doctor", usage = "[--explain] [--json] [--offline] [flags]")]
+struct DoctorCommand {
+    /// say why, with the evidence and what to do, for each check that did not pass
+    #[argh(switch)]
+    explain: bool,
+    /// print JSON instead of text
+    #[argh(switch)]
+    json: bool,
+    /// leave out what needs a peer
+    #[argh(switch)]
+    offline: bool,
+}
+
 /// start one stdio MCP server
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "launch")]
@@ -141,6 +163,9 @@ pub fn parse(arguments: &[String]) -> Cli {
     match words.as_slice() {
         ["run", flags @ ..] => run(flags),
         ["pin", rest @ ..] => with_flags(&["pin"], &[], rest),
+        ["doctor", rest @ ..] => {
+            doctor::usage(with_flags(&["doctor"], &["--explain", "--json", "--offline"], rest))
+        }
         ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
         ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
         _ => top(&words),
@@ -175,7 +200,8 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
         (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
-        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_), other) | (other, _) => other,
+        (Cli::Doctor(wanted), Cli::Run(flags)) => Cli::Doctor(doctor::Wanted { flags, ..wanted }),
+        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_) | Cli::Doctor(_), other) | (other, _) => other,
     }
 }
 
@@ -198,6 +224,9 @@ fn top(words: &[&str]) -> Cli {
         }) => Cli::ConfigCheck(Flags::default()),
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
+        }
+        Ok(Top { command: Some(Sub::Doctor(DoctorCommand { explain, json, offline })), .. }) => {
+            Cli::Doctor(doctor::Wanted { flags: Flags::default(), json, explain, offline })
         }
         Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),

@@ -6,6 +6,7 @@ mod audit;
 pub mod cli;
 mod config_check;
 pub mod confinement;
+pub mod doctor;
 mod flags;
 mod pin;
 pub mod policy;
@@ -57,6 +58,8 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             Err(exit) => exit,
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
+        Cli::Doctor(wanted) => doctor::run(&wanted, host),
+        Cli::Unusable(text) => doctor::unusable(&text),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),
         Cli::Policy(command) => policy::run(&command, host),

@@ -18,6 +18,7 @@ mod hdr;
 pub mod keys;
 mod no_proxy;
 mod own;
+pub mod peek;
 pub mod peer;
 mod pem;
 mod problem;
@@ -37,9 +38,10 @@ mod url;
 mod worker;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use accounts::Accounts;
+pub use check::preflight;
 pub use problem::{Problem, exit_for};
 pub use sources::Flags;
 pub use types::Config;
@@ -112,6 +114,23 @@ pub fn load_roots(flags: &Flags, host: Host<'_>, target: &types::HttpUrl) -> Res
 /// When it cannot be read, or is larger than any such file may be.
 pub fn file(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, impl std::error::Error + use<>> {
     read::bytes(path, read::MAX_BUNDLE)
+}
+
+/// The file that `run` would read; `None` when none is named.
+///
+/// # Errors
+/// When two are named, or it is not there.
+pub fn selected(flags: &Flags, host: Host<'_>) -> Result<Option<PathBuf>, Problem> {
+    profile::select(flags, host)
+}
+
+/// Checks a text as if it were the file `path` of a configuration.
+///
+/// # Errors
+/// Every problem.
+pub fn load_text(path: &Path, text: &str, flags: &Flags, host: Host<'_>) -> Result<Config, Vec<Problem>> {
+    let (file, problems) = raw::parse(path, text).map_err(|problem| vec![problem])?;
+    check::config(sources::Sources::new(flags, host, Some(file), problems))
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

@@ -29,7 +29,7 @@ mod withheld;
 use super::peer::Peer;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
-use super::types::{Binding, Channel, Config, HttpUrl, Transport, Worker};
+use super::types::{Binding, Channel, Command, Config, HttpUrl, Transport, Worker};
 use super::{Roots, keys};
 
 /// Most channels that can be declared; one more is kept for the reserved one.
@@ -115,6 +115,12 @@ pub fn roots(mut sources: Sources<'_>, target: &HttpUrl) -> Result<Roots, Vec<Pr
     let proxy_peer = Peer { identity: tls::proxy_identity(s), ..Peer::default() };
     let roots = Roots { ca_pem, bundle_only, tls, require, pins, is_control, route, proxy_peer };
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
+}
+
+/// Why a command that can be started cannot do its work, and how to mend it: a script that is not there, an interpreter.
+pub fn preflight(command: &Command) -> Option<(String, String)> {
+    let path = command.env.get("PATH").map(String::as_str).unwrap_or_default();
+    runs::missing(&command.argv, path, &command.cwd).map(|missing| (missing.why, missing.fix))
 }
 
 /// What can only be said of all bindings together.

@@ -1,0 +1,352 @@
+//! From what the confined process met to findings: which check fails, why, and what mends it. Pure.
+//!
+//! A failure is told once, at the check that it begins with; the checks that could not go on because of it are left out.
+
+use super::finding::Report;
+use super::settings::{TUNNELS, entry};
+use super::Case;
+use crate::commands::policy::survey::Said;
+use crate::config::keys::{self, ALL};
+use crate::config::types::{Config, HttpUrl, Transport};
+use crate::worker::examine::{CLOCK, CONTROL, ERA, GOOD, OAUTH, PROXY, REACH};
+
+/// Seconds that clocks may differ by: certificates and signatures allow for some minutes.
+const MAX_SKEW: u64 = 120;
+
+/// What the texts about one peer name: settings, and where it is.
+#[derive(Clone, Debug)]
+struct Names {
+    url: String,
+    ca: String,
+    certificate: String,
+    pins: String,
+    addresses: String,
+    /// The setting of its proxy, or the variable.
+    proxy: String,
+    place: String,
+}
+
+/// What is told of a configuration that is no longer there.
+pub struct Known {
+    control: Names,
+    pins: usize,
+    has_proxy: bool,
+    http: Vec<(String, Names)>,
+    /// Channel and, for a command, its place among the commands.
+    channels: Vec<(String, Option<usize>)>,
+    file: Option<String>,
+}
+
+impl Known {
+    /// Before the configuration is given away.
+    pub fn of(case: &Case<'_>, config: &Config) -> Self {
+        let worker = &config.worker;
+        let control = Names {
+            url: keys::BASE_URL.yaml.into(),
+            ca: keys::CA_BUNDLE.yaml.into(),
+            certificate: keys::CONTROL_CLIENT_CERT.yaml.into(),
+            pins: keys::CONTROL_PINS.yaml.into(),
+            addresses: String::new(),
+            proxy: proxy(&worker.control.route.source),
+            place: place(&worker.control.origin),
+        };
+        let (mut http, mut channels) = (Vec::new(), Vec::new());
+        for binding in &worker.bindings {
+            let channel = binding.channel.to_string();
+            let mut command = None;
+            match &binding.transport {
+                Transport::Http { url, route, .. } => {
+                    let n = http.len();
+                    let member = |name: &str| entry(case, &keys::MCP_SERVER_URLS, n, name);
+                    let names = Names {
+                        url: member("url"),
+                        ca: member("ca_bundle"),
+                        certificate: member("client_cert"),
+                        pins: member("pins"),
+                        addresses: member("allowed_ips"),
+                        proxy: proxy(&route.source),
+                        place: place(url),
+                    };
+                    http.push((channel.clone(), names));
+                }
+                Transport::Stdio { index, .. } => command = Some(usize::from(*index)),
+            }
+            channels.push((channel, command));
+        }
+        Self {
+            control,
+            pins: worker.control.peer.pins.len(),
+            has_proxy: !worker.proxies().is_empty(),
+            http,
+            channels,
+            file: case.file.map(|file| file.display().to_string()),
+        }
+    }
+}
+
+/// Host and port.
+fn place(url: &HttpUrl) -> String {
+    format!("{}:{}", url.uri().host().unwrap_or_default(), url.port())
+}
+
+/// Where the proxy of a route was set.
+fn proxy(source: &str) -> String {
+    let key = ALL.iter().find(|key| !key.flag.is_empty() && key.flag == source);
+    match (key, source.strip_prefix("env:")) {
+        (Some(key), _) => key.yaml.into(),
+        (None, Some(name)) => format!("the variable {name}"),
+        (None, None) if source == "environment" => "the variable HTTPS_PROXY".into(),
+        (None, None) => keys::HTTP_PROXY.yaml.into(),
+    }
+}
+
+/// Why a peer cannot be met, by the code and a part of the detail, and the step that mends it. The names of settings are put
+/// in the place of words with a `%`.
+const FAILURES: &[(&str, &str, &str, &str)] = &[
+    ("Dns", "", "its name cannot be resolved", "set %url to <URL>%in\nor see that the name servers of /etc/resolv.conf know %at"),
+    ("Refused", "", "nobody listens there, or a firewall says so", "start what should listen at %at, or let this machine connect to it"),
+    ("Timeout", "", "nothing came in time; a firewall may drop it", "let this machine connect to %at, or set %proxy to <PROXY_URL>%in"),
+    ("Blocked", "", "the address is one that is never connected to: link-local, or of a cloud's metadata", "set %url to <URL>%in"),
+    ("NotAllowed", "", "its address is in none of the networks of allowed_ips", "remove %addresses%from\nor add the network of %at to it"),
+    ("Pin", "", "its key is none of the pinned ones", "set %pins to <PINS>%in\nwhich are those that this shows, once you have made sure of them:\nrun: tunnelward pin %at%config"),
+    ("Tls", "unknown issuer", "it shows a certificate of an authority that is not believed: a private one, or that of a proxy that opens TLS", "set %ca to <CA_BUNDLE>%in"),
+    ("Tls", "not valid for the name", "it shows a certificate for another name", "set %url to <URL>%in"),
+    ("Tls", "has expired", "its certificate has ended, or the clock of this machine is ahead", "have the certificate of %at renewed, or set the clock"),
+    ("Tls", "not valid yet", "its certificate has not begun, or the clock of this machine is behind", "set the clock of this machine"),
+    ("Tls", "requires a client certificate", "it asks for a certificate of ours", "set %certificate to <CLIENT_CERT>%in\nset %key to <CLIENT_KEY>%in"),
+    ("Tls", "refused the TLS connection", "it does not accept the certificate of ours, or that there is none", "set %certificate to <CLIENT_CERT>%in\nset %key to <CLIENT_KEY>%in"),
+    ("Tls", "no version of TLS", "it speaks no TLS 1.3", "set tls.min_version to \"1.2\"%in"),
+    ("Tls", "does not speak TLS", "what listens there speaks no TLS", "set %url to <URL>%in"),
+    ("ProxyAuth", "", "the proxy wants a user name and a password, or others", "set %proxy to <PROXY_URL>%in"),
+    ("ProxyRefused", "", "the rules of the proxy do not let it connect there, or it cannot", "let the proxy connect to %at"),
+    ("Proxy", "", "the proxy cannot be used", "set %proxy to <PROXY_URL>%in"),
+    ("", "", "the connection did not come about or broke off", "see that %at can be reached from this machine"),
+];
+
+/// What the control plane says, by its status.
+const ANSWERS: &[(&str, &str, &str)] = &[
+    ("401", "the control plane does not know the API key, or no longer", "set control_plane.api_key to <API_KEY_REFERENCE>%in"),
+    ("403", "the API key is known, but lacks the permission Tunnels: Read and Use for this tunnel, or is of another organization", "grant Tunnels: Read and Use to the key's role at %page"),
+    ("404", "there is no such tunnel, or the organization of the API key has not got it", "set control_plane.tunnel_id to <TUNNEL_ID>%in"),
+    ("429", "the control plane takes no more requests for now", "wait a minute and run this again"),
+    ("Body", "what answers there is not a control plane: its answer is no record of a tunnel", "set control_plane.base_url to <URL>%in"),
+    ("", "the control plane answers with a failure of its own", "wait a minute and run this again"),
+];
+
+/// What is on one line of the report.
+struct Line<'a> {
+    what: &'a str,
+    of: &'a str,
+    code: &'a str,
+    detail: &'a str,
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.splitn(4, '\t');
+        let mut next = || fields.next();
+        Some(Line { what: next()?, of: next()?, code: next()?, detail: next()? })
+    })
+}
+
+impl Known {
+    fn fill(&self, template: &str, names: &Names) -> String {
+        let end = |word: &str| self.file.as_ref().map(|f| format!(" {word} {f}")).unwrap_or_default();
+        template
+            .replace("%url", &names.url)
+            .replace("%ca", &names.ca)
+            .replace("%certificate", &names.certificate)
+            .replace("%key", &names.certificate.replace("client_cert", "client_key"))
+            .replace("%pins", &names.pins)
+            .replace("%addresses", &names.addresses)
+            .replace(" to <PROXY_URL>%in", &format!(" to <PROXY_URL>{}", if names.proxy.starts_with("the ") { String::new() } else { end("in") }))
+            .replace("%proxy", &names.proxy)
+            .replace("%at", &names.place)
+            .replace("%page", TUNNELS)
+            .replace("%config", &self.file.as_ref().map(|f| format!(" --config {f}")).unwrap_or_default())
+            .replace("%in", &end("in"))
+            .replace("%from", &end("from"))
+    }
+
+    fn failed(&self, report: &mut Report, id: &'static str, names: &Names, line: &Line<'_>) {
+        let row = FAILURES.iter().find(|(code, part, ..)| line.code.starts_with(code) && line.detail.contains(part));
+        let (why, next) = row.map_or(("", ""), |(_, _, why, next)| (*why, *next));
+        let who = if line.of.is_empty() { String::new() } else { format!("{}: ", line.of) };
+        let summary = format!("{who}{}", line.detail);
+        let evidence = format!("{}: {}", names.place, line.detail);
+        report.fail(id, &summary, [why, &evidence, &self.fill(next, names)]);
+    }
+}
+
+/// Nobody is met.
+pub fn skip(case: &mut Case<'_>, known: &Known, why: &str, next: &str) {
+    let ids = ["dns", "proxy", "control_plane", "control_plane_pins", "clock_skew", "mcp_server_reachable", "oauth_metadata", "mcp_era"];
+    for id in ids {
+        if !case.report.has(id) {
+            match id {
+                "mcp_server_reachable" | "oauth_metadata" if known.http.is_empty() => by_command(case, id),
+                _ => case.report.skip(id, why, next),
+            }
+        }
+    }
+}
+
+fn by_command(case: &mut Case<'_>, id: &'static str) {
+    case.report.skip(id, "the MCP servers are started by command", "nothing");
+}
+
+/// Somebody was met.
+pub fn tell(case: &mut Case<'_>, known: &Known, said: &Said) {
+    let all: Vec<Line<'_>> = lines(&said.text).collect();
+    proxies(case, known, &all);
+    match all.iter().find(|line| line.what == CONTROL) {
+        Some(line) => control(case, known, line),
+        None => case.report.fail("control_plane", "nothing was said of it", ["", "", "run: tunnelward confinement"]),
+    }
+    clock(case, &all);
+    for (id, what) in [("mcp_server_reachable", REACH), ("oauth_metadata", OAUTH)] {
+        if known.http.is_empty() {
+            by_command(case, id);
+        } else {
+            http(case, known, (id, what), &all);
+        }
+    }
+    era(case, known, said, &all);
+    skip(case, known, "what comes before it failed", "mend the checks that failed first");
+}
+
+fn proxies(case: &mut Case<'_>, known: &Known, all: &[Line<'_>]) {
+    let looked: Vec<&Line<'_>> = all.iter().filter(|line| line.what == PROXY).collect();
+    if let Some(line) = looked.iter().find(|line| line.code != GOOD) {
+        let of_control = known.http.iter().find(|(_, names)| names.proxy != known.control.proxy);
+        let names = match of_control {
+            Some((_, names)) if known.control.proxy == keys::HTTP_PROXY.yaml => names,
+            _ => &known.control,
+        };
+        return known.failed(&mut case.report, "proxy", &Names { place: line.of.into(), ..names.clone() }, line);
+    }
+    // What a proxy says shows only when it is asked for the way to somebody.
+    let said = |line: &&Line<'_>| line.code.starts_with("Proxy");
+    if let Some(line) = all.iter().filter(|line| line.what != PROXY).find(said) {
+        let names = match line.what {
+            CONTROL => Some(&known.control),
+            _ => known.http.iter().find(|(channel, _)| channel == line.of).map(|(_, names)| names),
+        };
+        return known.failed(&mut case.report, "proxy", names.unwrap_or(&known.control), line);
+    }
+    if !known.has_proxy {
+        return case.report.skip("proxy", "none is used", "nothing");
+    }
+    let shown: Vec<&str> = looked.iter().map(|line| line.of).collect();
+    case.report.pass("proxy", shown.join(", "));
+}
+
+fn control(case: &mut Case<'_>, known: &Known, line: &Line<'_>) {
+    let names = &known.control;
+    let at = &names.place;
+    let behind_proxy = names.proxy != keys::HTTP_PROXY.yaml || known.has_proxy;
+    let code = line.code;
+    if code == "Dns" {
+        return known.failed(&mut case.report, "dns", names, line);
+    }
+    if !code.starts_with("Proxy") {
+        let text = if behind_proxy { "the names that are needed can be resolved" } else { "can be resolved" };
+        case.report.pass("dns", format!("{at}: {text}"));
+    }
+    if code == "Pin" {
+        return known.failed(&mut case.report, "control_plane_pins", names, line);
+    }
+    if code.starts_with("Proxy") {
+        return;
+    }
+    let answered = code == GOOD || code == "Body" || code.parse::<u16>().is_ok();
+    if answered && known.pins > 0 {
+        case.report.pass("control_plane_pins", format!("one of {} pins is in the verified path", known.pins));
+    } else if known.pins == 0 {
+        let host = format!("run: tunnelward pin {at}");
+        case.report.skip("control_plane_pins", "none are configured: the web's authorities are believed", &host);
+    }
+    if code == GOOD {
+        return case.report.pass("control_plane", format!("{at} knows the tunnel {}", line.detail));
+    }
+    if !answered {
+        return known.failed(&mut case.report, "control_plane", names, line);
+    }
+    let row = ANSWERS.iter().find(|(start, ..)| code.starts_with(start));
+    let (why, next) = row.map_or(("", ""), |(_, why, next)| (*why, *next));
+    let mut next = known.fill(next, names);
+    if line.detail.contains("tunnel_active_organization") {
+        next = case.target().set(keys::ORGANIZATION_ID.yaml, "<ORGANIZATION_ID>");
+    }
+    case.report.fail("control_plane", line.detail, [why, &format!("{at} answered: {}", line.detail), &next]);
+}
+
+fn clock(case: &mut Case<'_>, all: &[Line<'_>]) {
+    let ahead = all.iter().find(|line| line.what == CLOCK).and_then(|line| line.detail.parse::<i64>().ok());
+    let Some(ahead) = ahead else {
+        return case.report.skip("clock_skew", "no answer had a date", "mend the checks that failed first");
+    };
+    let apart = ahead.unsigned_abs();
+    if apart <= MAX_SKEW {
+        return case.report.pass("clock_skew", format!("{apart} s from the control plane's clock"));
+    }
+    let side = if ahead > 0 { "behind" } else { "ahead of" };
+    let summary = format!("this machine's clock is {apart} s {side} the control plane's");
+    let why = "certificates that are good are taken for ended or not begun";
+    case.report.fail("clock_skew", &summary, [why, &summary, "run: timedatectl set-ntp true"]);
+}
+
+fn http(case: &mut Case<'_>, known: &Known, (id, what): (&'static str, &str), all: &[Line<'_>]) {
+    let mut good = Vec::new();
+    for line in all.iter().filter(|line| line.what == what) {
+        let Some((_, names)) = known.http.iter().find(|(channel, _)| channel == line.of) else { continue };
+        match line.code {
+            GOOD => good.push(format!("{}: {}", line.of, line.detail)),
+            "None" => good.push(format!("OAuth metadata not advertised ({})", line.of)),
+            "Invalid" => {
+                let why = "the server answers where its OAuth metadata should be, but not with such";
+                let next = format!("have {} answer 404 there, or with its metadata", names.place);
+                return case.report.fail(id, &format!("{}: {}", line.of, line.detail), [why, line.detail, &next]);
+            }
+            // The reachability says it, and there is nothing to add.
+            _ if what == OAUTH && case.report.failed().any(|failed| failed == "mcp_server_reachable") => return,
+            code if code.starts_with("Proxy") => return,
+            _ => return known.failed(&mut case.report, id, names, line),
+        }
+    }
+    case.report.pass(id, good.join(", "));
+}
+
+fn era(case: &mut Case<'_>, known: &Known, said: &Said, all: &[Line<'_>]) {
+    let id = "mcp_era";
+    let mut good = Vec::new();
+    for line in all.iter().filter(|line| line.what == ERA) {
+        let command = known.channels.iter().find(|(channel, _)| channel == line.of).and_then(|(_, n)| *n);
+        match (line.code, command) {
+            (GOOD, _) => good.push(format!("{}: {}", line.of, line.detail)),
+            ("401" | "403", None) => good.push(format!("{}: asks for authorization first", line.of)),
+            // The reachability has said why.
+            (_, None) if case.report.failed().any(|failed| failed == "mcp_server_reachable") => return,
+            (_, None) => {
+                let why = "what answers there does not speak MCP, or not at this path";
+                let names = known.http.iter().find(|(channel, _)| channel == line.of);
+                let next = names.map(|(_, names)| known.fill("set %url to <MCP_URL>%in", names));
+                let summary = format!("{}: {}", line.of, line.detail);
+                return case.report.fail(id, &summary, [why, line.detail, &next.unwrap_or_default()]);
+            }
+            (_, Some(n)) => {
+                let words = said.last_words.get(n).map(|words| String::from_utf8_lossy(words).into_owned());
+                let words = words.filter(|words| !words.trim().is_empty());
+                let evidence = match words {
+                    Some(words) => format!("{}; the end of its stderr:\n{}", line.detail, words.trim_end()),
+                    None => format!("{}; it wrote nothing to stderr", line.detail),
+                };
+                let key = entry(case, &keys::MCP_COMMANDS, n, "command");
+                let next = case.target().change(&key, "<MCP_COMMAND>");
+                let why = "the server starts, and does not speak MCP on its standard output";
+                return case.report.fail(id, &format!("{}: {}", line.of, line.detail), [why, &evidence, &next]);
+            }
+        }
+    }
+    case.report.pass(id, good.join(", "));
+}
