@@ -9,6 +9,7 @@ use super::audit::Audit;
 use super::confinement::Wanted;
 use super::doctor;
 use super::flags::RunFlags;
+use super::init::Init;
 use super::policy::PolicyCommand;
 use crate::config::{Flags, argv};
 use crate::worker::look;
@@ -22,6 +23,8 @@ pub enum Cli {
     ConfigCheck(Flags),
     /// Find out what keeps it from working.
     Doctor(doctor::Wanted),
+    /// Make a profile.
+    Init(Init),
     /// Say what is enforced.
     Confinement(Wanted),
     /// Show the pins of a host.
@@ -67,6 +70,7 @@ enum Sub {
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
     Doctor(DoctorCommand),
+    Init(Init),
     Pin(PinCommand),
     Policy(PolicyCommand),
     Version(VersionCommand),
@@ -166,6 +170,14 @@ pub fn parse(arguments: &[String]) -> Cli {
         ["doctor", rest @ ..] => {
             doctor::usage(with_flags(&["doctor"], &["--explain", "--json", "--offline"], rest))
         }
+        ["init", rest @ ..] => {
+            // As with the flags of run, a value may be joined to its flag.
+            let split = rest.iter().flat_map(|word| match word.split_once('=') {
+                Some((flag, value)) if flag.starts_with("--") => [Some(flag), Some(value)],
+                _ => [Some(*word), None],
+            });
+            top(&["init"].into_iter().chain(split.flatten()).collect::<Vec<_>>())
+        }
         ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
         ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
         _ => top(&words),
@@ -228,6 +240,7 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: Some(Sub::Doctor(DoctorCommand { explain, json, offline })), .. }) => {
             Cli::Doctor(doctor::Wanted { flags: Flags::default(), json, explain, offline })
         }
+        Ok(Top { command: Some(Sub::Init(init)), .. }) => Cli::Init(init),
         Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),

@@ -8,6 +8,7 @@ mod config_check;
 pub mod confinement;
 pub mod doctor;
 mod flags;
+mod init;
 mod pin;
 pub mod policy;
 mod run;
@@ -59,6 +60,7 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
         Cli::Doctor(wanted) => doctor::run(&wanted, host),
+        Cli::Init(command) => init::run(&command, host),
         Cli::Unusable(text) => doctor::unusable(&text),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),

@@ -43,6 +43,7 @@ use std::path::{Path, PathBuf};
 pub use accounts::Accounts;
 pub use check::preflight;
 pub use problem::{Problem, exit_for};
+pub use profile::{directories as profile_directories, expand, is_name as is_profile_name};
 pub use sources::Flags;
 pub use types::Config;
 

@@ -39,7 +39,7 @@ pub const ERA: &str = "era";
 pub const GOOD: &str = "ok";
 
 /// Bound on the whole exchange with the control plane.
-const CONTROL_PATIENCE: Duration = Duration::from_secs(15);
+const CONTROL_PATIENCE: Duration = Duration::from_secs(35);
 /// Bound on connecting to a proxy, and again on the TLS handshake.
 const PROXY_PATIENCE: Duration = Duration::from_secs(5);
 /// Bound on each look at an MCP server, as `tunnel-client` has it.

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Problem;
+use crate::config::keys::{self, ALL};
 
 /// Where settings are changed.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +26,20 @@ impl Target<'_> {
     /// The step that sets a setting.
     #[must_use]
     pub fn set(&self, key: &str, value: &str) -> String {
+        // Without a file only a flag can say it.
+        let flag = ALL.iter().find(|known| self.file.is_none() && known.yaml == key && !known.flag.is_empty());
+        if let Some(flag) = flag {
+            return format!("set --{} to {value}", flag.flag);
+        }
         format!("set {key} to {value}{}", self.end("in"))
     }
 
     /// The step that adds to a list.
     #[must_use]
     pub fn add(&self, value: &str, key: &str) -> String {
+        if self.file.is_none() && key == keys::MCP_SERVER_URLS.yaml {
+            return self.set(key, "<MCP_URL>");
+        }
         format!("add {value} to {key}{}", self.end("in"))
     }
 

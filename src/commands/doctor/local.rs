@@ -153,7 +153,7 @@ fn audit(case: &mut Case<'_>, config: &Config) {
 fn withheld(case: &mut Case<'_>, config: &Config) {
     let id = "stdio_preflight";
     if config.commands.is_empty() {
-        return case.report.skip(id, "no server is started by command", "nothing");
+        return case.report.skip(id, "no server is started by command", "");
     }
     let mut notes = Vec::new();
     for (n, command) in config.commands.iter().enumerate() {

@@ -10,7 +10,7 @@ pub mod finding;
 mod listener;
 mod local;
 mod peers;
-mod settings;
+pub(super) mod settings;
 mod system;
 
 use std::path::Path;
@@ -77,7 +77,7 @@ const CHECKS: [&str; 31] = [
 const SOMETIMES: [&str; 3] = ["config_validation", "control_plane_base_url", "mcp_command_executable"];
 
 /// What a check may ask.
-struct Case<'a> {
+pub(in crate::commands) struct Case<'a> {
     host: Host<'a>,
     peek: Peek<'a>,
     /// Where settings are changed.

@@ -192,7 +192,7 @@ pub fn skip(case: &mut Case<'_>, known: &Known, why: &str, next: &str) {
 }
 
 fn by_command(case: &mut Case<'_>, id: &'static str) {
-    case.report.skip(id, "the MCP servers are started by command", "nothing");
+    case.report.skip(id, "the MCP servers are started by command", "");
 }
 
 /// Somebody was met.
@@ -235,7 +235,7 @@ fn proxies(case: &mut Case<'_>, known: &Known, all: &[Line<'_>]) {
         return known.failed(&mut case.report, "proxy", names.unwrap_or(&known.control), line);
     }
     if !known.has_proxy {
-        return case.report.skip("proxy", "none is used", "nothing");
+        return case.report.skip("proxy", "none is used", "");
     }
     let shown: Vec<&str> = looked.iter().map(|line| line.of).collect();
     case.report.pass("proxy", shown.join(", "));

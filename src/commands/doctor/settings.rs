@@ -9,10 +9,12 @@ use crate::config::{Problem, preflight};
 /// Pages of the control plane's owner, for people.
 const PAGES: [(&str, &str); 4] = [
     ("tunnels_management_url", TUNNELS),
-    ("runtime_api_keys_url", "https://platform.openai.com/api-keys"),
+    ("runtime_api_keys_url", KEYS),
     ("admin_api_keys_url", "https://platform.openai.com/settings/organization/admin-keys"),
     ("chatgpt_connector_settings_url", "https://chatgpt.com/#settings/Connectors"),
 ];
+/// Where keys for agents are made.
+pub const KEYS: &str = "https://platform.openai.com/api-keys";
 /// Where tunnels are made and permissions on them are given.
 pub const TUNNELS: &str = "https://platform.openai.com/settings/organization/tunnels";
 
@@ -81,8 +83,8 @@ pub fn all(case: &mut Case<'_>, config: Option<&Config>) {
         target(case, config);
         commands(case, config);
     }
-    case.report.skip("ui", "there is no user interface", "nothing");
-    case.report.skip("codex_plugin", "there is no plugin", "nothing");
+    case.report.skip("ui", "there is no user interface", "");
+    case.report.skip("codex_plugin", "there is no plugin", "");
 }
 
 /// Where each channel leads: origins only, since paths and queries may hold what is nobody's business.
