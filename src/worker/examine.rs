@@ -178,10 +178,10 @@ fn is_result(body: &[u8]) -> bool {
     json::read(body, MAX_VALUES).is_ok_and(|root| root.get("result").is_some())
 }
 
-/// Where and what, in one word: with `Proxy` in front when it was met on the way to a proxy.
+/// Where and what, in one word: with `Via` in front when it was met on the way to a proxy.
 fn code(error: &net::Error) -> String {
     let own = matches!(error.cause, net::Cause::ProxyAuth | net::Cause::ProxyRefused);
-    let front = if error.phase == net::Phase::Proxy && !own { "Proxy" } else { "" };
+    let front = if error.phase == net::Phase::Proxy && !own { "Via" } else { "" };
     format!("{front}{:?}", error.cause)
 }
 

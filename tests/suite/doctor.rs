@@ -209,7 +209,10 @@ impl Patient {
         let url = if line.contains("mcp") { self.stub.url() } else { self.plane.url() };
         let line = self.fill(&line.replace("<URL>", &url));
         let file = self.profile_path().display().to_string();
-        let inside = |rest: &str, word: &str| rest.strip_suffix(&format!(" {word} {file}")).map(str::to_owned);
+        let inside = |rest: &str, word: &str| {
+            let told = rest.strip_suffix(&format!(" {word} {file}"));
+            told.unwrap_or_else(|| panic!("not about this profile: {line}")).to_owned()
+        };
         if let Some(command) = line.strip_prefix("run: ") {
             let path = format!("{}:/usr/sbin:/usr/bin:/bin", self.dir.path().join("bin").display());
             let mut shell = std::process::Command::new("sh");
@@ -227,11 +230,11 @@ impl Patient {
             let (flag, value) = rest.split_once(" to ").unwrap();
             self.args.push(format!("--{flag}={value}"));
         } else if let Some(rest) = line.strip_prefix("set ") {
-            let rest = inside(rest, "in").unwrap();
+            let rest = inside(rest, "in");
             let (key, value) = rest.split_once(" to ").unwrap();
             *at(&mut self.profile, key) = value_of(value);
         } else if let Some(rest) = line.strip_prefix("add ") {
-            let rest = inside(rest, "in").unwrap();
+            let rest = inside(rest, "in");
             let (value, key) = rest.rsplit_once(" to ").unwrap();
             let list = at(&mut self.profile, key);
             if list.is_null() {
@@ -239,13 +242,13 @@ impl Patient {
             }
             list.as_array_mut().unwrap().push(value_of(value));
         } else if let Some(rest) = line.strip_prefix("rename ") {
-            let rest = inside(rest, "in").unwrap();
+            let rest = inside(rest, "in");
             let (key, name) = rest.split_once(" to ").unwrap();
             let value = take(&mut self.profile, key);
             let parent = key.rsplit_once('.').map(|(parent, _)| format!("{parent}.")).unwrap_or_default();
             *at(&mut self.profile, &format!("{parent}{name}")) = value;
         } else if let Some(rest) = line.strip_prefix("remove ") {
-            take(&mut self.profile, &inside(rest, "from").unwrap());
+            take(&mut self.profile, &inside(rest, "from"));
         }
         true
     }

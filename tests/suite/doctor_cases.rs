@@ -185,10 +185,6 @@ const FILES: &[Case] = &[
             let ended = p.plane.ca.client_for("ended", -3600);
             p.profile["control_plane"]["client_cert"] = p.file("ended.pem", &ended.cert_pem).into();
             p.profile["control_plane"]["client_key"] = p.file("ended.key", &ended.key_pem).into();
-            // They come as a pair: the operator has the new key in the place of the old.
-            let key = std::fs::read_to_string(p.path("client.key")).unwrap();
-            p.known.insert("CLIENT_CERT".into(), p.path("client.pem"));
-            p.file("ended.key", &key);
         },
         Outside::Nothing,
     ),

@@ -50,6 +50,7 @@ mod doctor_report;
 mod export_fields;
 mod forward_proxy;
 mod house;
+mod init;
 mod interop;
 mod ipc_hostile;
 mod journal;

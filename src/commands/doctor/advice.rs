@@ -16,6 +16,8 @@ pub struct Target<'a> {
     pub file: Option<&'a Path>,
     /// Whom we are.
     pub uid: u32,
+    /// Whom files are given to, where root makes them.
+    pub owner: Option<&'a str>,
 }
 
 impl Target<'_> {
@@ -163,8 +165,7 @@ pub fn next(problem: &Problem, target: Target<'_>) -> String {
     let target = Target { file: file.as_deref().or(target.file), ..target };
     let mut step = step(problem, place, target);
     if let Some(hint) = &problem.hint {
-        step.push('\n');
-        step.push_str(hint);
+        step.push_str(&format!("\n({hint})"));
     }
     step
 }
@@ -201,7 +202,10 @@ fn step(problem: &Problem, place: &str, target: Target<'_>) -> String {
             None => target.remove(place),
         },
         Some(Mend::File) => match path() {
-            Some(path) => run("install -m 0600 <FILE>", path),
+            Some(path) => {
+                let owner = target.owner.map(|owner| format!("-o {owner} ")).unwrap_or_default();
+                run(&format!("install {owner}-m 0600 <FILE>"), path)
+            }
             None => target.remove(place),
         },
         Some(Mend::Mode(mode)) => run(&format!("chmod {mode}"), path().unwrap_or_default()),

@@ -79,10 +79,11 @@ fn certificates(case: &mut Case<'_>, config: &Config) {
         let (name, what) = first.split_once(": ").unwrap_or((first, ""));
         let next = match what.split_once("client_cert_fingerprint; found ") {
             Some((_, found)) => case.target().set(keys::CONTROL_FINGERPRINT.yaml, found),
-            None if what.starts_with("the private key") => {
-                case.target().set(&name.replace("client_cert", "client_key"), "<CLIENT_KEY>")
+            None if name.contains("client_cert") => {
+                let certificate = case.target().set(name, "<CLIENT_CERT>");
+                let key = case.target().set(&name.replace("client_cert", "client_key"), "<CLIENT_KEY>");
+                format!("{certificate}\n{key}")
             }
-            None if name.contains("client_cert") => case.target().set(name, "<CLIENT_CERT>"),
             None => case.target().set(name.rsplit(' ').next().unwrap_or(name), "<CA_BUNDLE>"),
         };
         let why = "no peer could accept what would be shown, or nobody would be believed";

@@ -76,18 +76,23 @@ const CHECKS: [&str; 31] = [
 /// Those that are left out unless they fail, or unless there is such a server.
 const SOMETIMES: [&str; 3] = ["config_validation", "control_plane_base_url", "mcp_command_executable"];
 
+/// The account that is meant when none is named.
+const ACCOUNT: &str = "tunnelward";
+
 /// What a check may ask.
 pub(in crate::commands) struct Case<'a> {
     host: Host<'a>,
     peek: Peek<'a>,
     /// Where settings are changed.
     file: Option<&'a Path>,
+    /// Whom the agent becomes, as it is spelled; `None` when it stays who it is.
+    owner: Option<String>,
     report: Report,
 }
 
 impl Case<'_> {
     fn target(&self) -> Target<'_> {
-        Target { file: self.file, uid: self.host.uid }
+        Target { file: self.file, uid: self.host.uid, owner: self.owner.as_deref() }
     }
 }
 
@@ -99,8 +104,11 @@ pub fn run(wanted: &Wanted, host: Host<'_>) -> Exit {
         host,
         peek: Peek::new(&wanted.flags, host),
         file: file.as_deref(),
+        owner: None,
         report: Report::default(),
     };
+    let user = case.peek.one(&keys::CONFINEMENT_USER).map(|said| said.text.expose().trim().to_owned());
+    case.owner = host.is_root().then(|| user.unwrap_or_else(|| ACCOUNT.into()));
     let loaded = config::load(&wanted.flags, host);
     settings::source(&mut case);
     let config = match loaded {

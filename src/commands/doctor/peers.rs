@@ -119,7 +119,7 @@ const FAILURES: &[(&str, &str, &str, &str)] = &[
     ("Tls", "does not speak TLS", "what listens there speaks no TLS", "set %url to <URL>%in"),
     ("ProxyAuth", "", "the proxy wants a user name and a password, or others", "set %proxy to <PROXY_URL>%in"),
     ("ProxyRefused", "", "the rules of the proxy do not let it connect there, or it cannot", "let the proxy connect to %at"),
-    ("Proxy", "", "the proxy cannot be used", "set %proxy to <PROXY_URL>%in"),
+    ("Via", "", "the proxy cannot be used", "set %proxy to <PROXY_URL>%in"),
     ("", "", "the connection did not come about or broke off", "see that %at can be reached from this machine"),
 ];
 
@@ -139,6 +139,13 @@ struct Line<'a> {
     of: &'a str,
     code: &'a str,
     detail: &'a str,
+}
+
+impl Line<'_> {
+    /// Whether it went wrong before the peer was reached.
+    fn is_of_proxy(&self) -> bool {
+        self.code.starts_with("Proxy") || self.code.starts_with("Via")
+    }
 }
 
 fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
@@ -226,8 +233,7 @@ fn proxies(case: &mut Case<'_>, known: &Known, all: &[Line<'_>]) {
         return known.failed(&mut case.report, "proxy", &Names { place: line.of.into(), ..names.clone() }, line);
     }
     // What a proxy says shows only when it is asked for the way to somebody.
-    let said = |line: &&Line<'_>| line.code.starts_with("Proxy");
-    if let Some(line) = all.iter().filter(|line| line.what != PROXY).find(said) {
+    if let Some(line) = all.iter().filter(|line| line.what != PROXY).find(|line| line.is_of_proxy()) {
         let names = match line.what {
             CONTROL => Some(&known.control),
             _ => known.http.iter().find(|(channel, _)| channel == line.of).map(|(_, names)| names),
@@ -249,14 +255,14 @@ fn control(case: &mut Case<'_>, known: &Known, line: &Line<'_>) {
     if code == "Dns" {
         return known.failed(&mut case.report, "dns", names, line);
     }
-    if !code.starts_with("Proxy") {
+    if !line.is_of_proxy() {
         let text = if behind_proxy { "the names that are needed can be resolved" } else { "can be resolved" };
         case.report.pass("dns", format!("{at}: {text}"));
     }
     if code == "Pin" {
         return known.failed(&mut case.report, "control_plane_pins", names, line);
     }
-    if code.starts_with("Proxy") {
+    if line.is_of_proxy() {
         return;
     }
     let answered = code == GOOD || code == "Body" || code.parse::<u16>().is_ok();
@@ -310,7 +316,7 @@ fn http(case: &mut Case<'_>, known: &Known, (id, what): (&'static str, &str), al
             }
             // The reachability says it, and there is nothing to add.
             _ if what == OAUTH && case.report.failed().any(|failed| failed == "mcp_server_reachable") => return,
-            code if code.starts_with("Proxy") => return,
+            _ if line.is_of_proxy() => return,
             _ => return known.failed(&mut case.report, id, names, line),
         }
     }

@@ -29,12 +29,12 @@ pub fn source(case: &mut Case<'_>) {
 
 /// One finding for each check that problems belong to.
 pub fn problems(case: &mut Case<'_>, problems: &[Problem]) {
-    let target = advice::Target { file: case.file, uid: case.host.uid };
     for problem in problems {
         let id = advice::check_of(problem);
         if case.report.has(id) {
             continue;
         }
+        let target = case.target();
         let all: Vec<&Problem> = problems.iter().filter(|other| advice::check_of(other) == id).collect();
         let evidence: Vec<String> = all.iter().map(ToString::to_string).collect();
         let next: Vec<String> = all.iter().map(|problem| advice::next(problem, target)).collect();
