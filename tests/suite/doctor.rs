@@ -110,6 +110,7 @@ impl Patient {
             ("MCP_URL", patient.stub.url()),
             ("HTTPS_URL", patient.plane.url()),
             ("MCP_COMMAND", lab),
+            ("NETWORK", "127.0.0.0/8".into()),
             ("CA_BUNDLE", ca),
             ("CLIENT_CERT", patient.path("client.pem")),
             ("CLIENT_KEY", patient.path("client.key")),

@@ -173,3 +173,62 @@ async fn a_server_that_is_started_by_command_is_started_and_asked() {
     let evidence = report.check("mcp_era")["evidence"].as_str().unwrap();
     assert!(evidence.contains("I cannot find my configuration"), "{evidence}");
 }
+
+/// Each failure has a reason of its own, and names what is missing.
+#[tokio::test]
+async fn what_the_control_plane_says_is_told_apart_with_what_is_missing() {
+    let patient = Patient::new(tls()).await;
+    patient.write();
+    let mut reasons = std::collections::BTreeSet::new();
+    for (status, named) in [
+        (401, "does not know the API key"),
+        (403, "permission Tunnels: Read and Use"),
+        (404, "no such tunnel"),
+        (429, "no more requests"),
+        (500, "a failure of its own"),
+    ] {
+        patient.plane.fault(Fault::status(On::Metadata, status, 1));
+        let report = patient.look().await;
+        assert_eq!(report.failed(), ["control_plane"], "{}", report.text);
+        let check = report.check("control_plane");
+        let why = check["why"].as_str().unwrap().to_owned();
+        assert!(why.contains(named), "{status}: {why}");
+        assert!(check["evidence"].as_str().unwrap().contains(&format!(" {status} ")), "{check}");
+        assert!(reasons.insert(why), "{status} has a reason of its own");
+    }
+}
+
+#[tokio::test]
+async fn certificates_that_are_not_believed_are_told_apart() {
+    let mut patient = Patient::new(tls()).await;
+    let ca = crate::lab::Ca::new();
+    let own = patient.file("own.pem", &ca.pem());
+    patient.profile["ca_bundle"] = own.into();
+    for (identity, evidence, next) in [
+        (ca.server_expired(), "has expired", "have the certificate of 127.0.0.1:"),
+        (ca.server_between(2090, 2091), "is not valid yet", "set the clock of this machine"),
+        (ca.server_for(&["elsewhere.example"]), "not valid for the name", "set control_plane.base_url to <URL> in "),
+        (crate::lab::Ca::new().server(), "unknown issuer", "set ca_bundle to <CA_BUNDLE> in "),
+    ] {
+        let peer = crate::tls_peers::Recorder::start(identity.server_config(false, None)).await;
+        patient.profile["control_plane"]["base_url"] = peer.url().into();
+        let report = patient.examine().await;
+        assert_eq!(report.failed(), ["control_plane"], "{}", report.text);
+        let check = report.check("control_plane");
+        assert!(check["evidence"].as_str().unwrap().contains(evidence), "{check}");
+        assert!(check["next"].as_str().unwrap().starts_with(next), "{check}");
+        peer.assert_heard_nothing();
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_seen_by_the_date_of_the_answer() {
+    let patient = Patient::new(tls()).await;
+    patient.write();
+    let record = format!(r#"{{"id":"{}","name":"n"}}"#, patient.plane.tunnel_id);
+    let reply = Reply::json(200, record).header("date", "Wed, 01 Jan 2020 00:00:00 GMT");
+    patient.plane.fault(Fault::reply(On::Metadata, reply));
+    let report = patient.look().await;
+    assert_eq!(report.failed(), ["clock_skew"], "{}", report.text);
+    assert!(report.check("clock_skew")["summary"].as_str().unwrap().contains("ahead of the control plane's"));
+}

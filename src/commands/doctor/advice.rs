@@ -99,6 +99,8 @@ enum Mend {
     Owner,
     /// What the hint suggests, as a name or a command.
     Hinted,
+    /// Put the credential that is named where a service would find it.
+    Credential,
     /// Take the setting away.
     Remove,
 }
@@ -117,6 +119,7 @@ const MENDS: &[(&str, Mend)] = &[
     ("https is required", Mend::Set(KEY, "<HTTPS_URL>")),
     ("config_version must be 1", Mend::Set(KEY, "1")),
     ("environment variable", Mend::Variable),
+    ("CREDENTIALS_DIRECTORY is not set", Mend::Credential),
     ("can be changed by every user", Mend::Mode("0400")),
     ("belongs to user", Mend::Owner),
     ("Permission denied", Mend::Owner),
@@ -214,9 +217,22 @@ fn step(problem: &Problem, place: &str, target: Target<'_>) -> String {
             run(&format!("chown {}", named.unwrap_or(target.uid)), path().unwrap_or_default())
         }
         Some(Mend::Hinted) => hinted(hint, place, target),
-        Some(Mend::Remove) | None => target.remove(place),
+        Some(Mend::Credential) => {
+            let name = between(text, "credential ", " ").unwrap_or_default();
+            let file = target.file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+            format!("run: systemd-run --pipe --wait --property=LoadCredential={name}:<FILE> tunnelward doctor{file}")
+        }
+        Some(Mend::Remove) => target.remove(place),
+        None if PROTECTS.iter().any(|part| place.contains(part)) => {
+            format!("correct {place}{}: {text}", target.end("in"))
+        }
+        None => target.remove(place),
     }
 }
+
+/// Settings that narrow something: nobody is told to do without one because it is misspelt.
+const PROTECTS: [&str; 8] =
+    ["policy", "audit", "confinement", "tls.", "pins", "allowed_ips", "fingerprint", "ca_bundle"];
 
 /// The command or the name that a hint gives.
 fn hinted(hint: &str, place: &str, target: Target<'_>) -> String {

@@ -6,6 +6,7 @@
 //! tool, changes nothing and prints no secret.
 
 pub mod advice;
+mod failures;
 pub mod finding;
 mod listener;
 mod local;
@@ -110,7 +111,7 @@ pub fn run(wanted: &Wanted, host: Host<'_>) -> Exit {
     let user = case.peek.one(&keys::CONFINEMENT_USER).map(|said| said.text.expose().trim().to_owned());
     case.owner = host.is_root().then(|| user.unwrap_or_else(|| ACCOUNT.into()));
     let loaded = config::load(&wanted.flags, host);
-    settings::source(&mut case);
+    settings::source(&mut case, selected.is_ok());
     let config = match loaded {
         Ok(config) => Some(config),
         Err(problems) => {

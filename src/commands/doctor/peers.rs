@@ -2,6 +2,7 @@
 //!
 //! A failure is told once, at the check that it begins with; the checks that could not go on because of it are left out.
 
+use super::failures::{ANSWERS, FAILURES};
 use super::finding::Report;
 use super::settings::{TUNNELS, entry};
 use super::Case;
@@ -31,6 +32,8 @@ pub struct Known {
     control: Names,
     pins: usize,
     has_proxy: bool,
+    /// The control plane's host is no name.
+    is_address: bool,
     http: Vec<(String, Names)>,
     /// Channel and, for a command, its place among the commands.
     channels: Vec<(String, Option<usize>)>,
@@ -77,11 +80,16 @@ impl Known {
             control,
             pins: worker.control.peer.pins.len(),
             has_proxy: !worker.proxies().is_empty(),
+            is_address: is_address(&worker.control.origin),
             http,
             channels,
             file: case.file.map(|file| file.display().to_string()),
         }
     }
+}
+
+fn is_address(url: &HttpUrl) -> bool {
+    url.uri().host().is_some_and(|host| host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok())
 }
 
 /// Host and port.
@@ -99,39 +107,6 @@ fn proxy(source: &str) -> String {
         (None, None) => keys::HTTP_PROXY.yaml.into(),
     }
 }
-
-/// Why a peer cannot be met, by the code and a part of the detail, and the step that mends it. The names of settings are put
-/// in the place of words with a `%`.
-const FAILURES: &[(&str, &str, &str, &str)] = &[
-    ("Dns", "", "its name cannot be resolved", "set %url to <URL>%in\nor see that the name servers of /etc/resolv.conf know %at"),
-    ("Refused", "", "nobody listens there, or a firewall says so", "start what should listen at %at, or let this machine connect to it"),
-    ("Timeout", "", "nothing came in time; a firewall may drop it", "let this machine connect to %at, or set %proxy to <PROXY_URL>%in"),
-    ("Blocked", "", "the address is one that is never connected to: link-local, or of a cloud's metadata", "set %url to <URL>%in"),
-    ("NotAllowed", "", "its address is in none of the networks of allowed_ips", "remove %addresses%from\nor add the network of %at to it"),
-    ("Pin", "", "its key is none of the pinned ones", "set %pins to <PINS>%in\nwhich are those that this shows, once you have made sure of them:\nrun: tunnelward pin %at%config"),
-    ("Tls", "unknown issuer", "it shows a certificate of an authority that is not believed: a private one, or that of a proxy that opens TLS", "set %ca to <CA_BUNDLE>%in"),
-    ("Tls", "not valid for the name", "it shows a certificate for another name", "set %url to <URL>%in"),
-    ("Tls", "has expired", "its certificate has ended, or the clock of this machine is ahead", "have the certificate of %at renewed, or set the clock"),
-    ("Tls", "not valid yet", "its certificate has not begun, or the clock of this machine is behind", "set the clock of this machine"),
-    ("Tls", "requires a client certificate", "it asks for a certificate of ours", "set %certificate to <CLIENT_CERT>%in\nset %key to <CLIENT_KEY>%in"),
-    ("Tls", "refused the TLS connection", "it does not accept the certificate of ours, or that there is none", "set %certificate to <CLIENT_CERT>%in\nset %key to <CLIENT_KEY>%in"),
-    ("Tls", "no version of TLS", "it speaks no TLS 1.3", "set tls.min_version to \"1.2\"%in"),
-    ("Tls", "does not speak TLS", "what listens there speaks no TLS", "set %url to <URL>%in"),
-    ("ProxyAuth", "", "the proxy wants a user name and a password, or others", "set %proxy to <PROXY_URL>%in"),
-    ("ProxyRefused", "", "the rules of the proxy do not let it connect there, or it cannot", "let the proxy connect to %at"),
-    ("Via", "", "the proxy cannot be used", "set %proxy to <PROXY_URL>%in"),
-    ("", "", "the connection did not come about or broke off", "see that %at can be reached from this machine"),
-];
-
-/// What the control plane says, by its status.
-const ANSWERS: &[(&str, &str, &str)] = &[
-    ("401", "the control plane does not know the API key, or no longer", "set control_plane.api_key to <API_KEY_REFERENCE>%in"),
-    ("403", "the API key is known, but lacks the permission Tunnels: Read and Use for this tunnel, or is of another organization", "grant Tunnels: Read and Use to the key's role at %page"),
-    ("404", "there is no such tunnel, or the organization of the API key has not got it", "set control_plane.tunnel_id to <TUNNEL_ID>%in"),
-    ("429", "the control plane takes no more requests for now", "wait a minute and run this again"),
-    ("Body", "what answers there is not a control plane: its answer is no record of a tunnel", "set control_plane.base_url to <URL>%in"),
-    ("", "the control plane answers with a failure of its own", "wait a minute and run this again"),
-];
 
 /// What is on one line of the report.
 struct Line<'a> {
@@ -159,6 +134,8 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 impl Known {
     fn fill(&self, template: &str, names: &Names) -> String {
         let end = |word: &str| self.file.as_ref().map(|f| format!(" {word} {f}")).unwrap_or_default();
+        // A variable is not set in the file.
+        let of_proxy = if names.proxy.starts_with("the ") { String::new() } else { end("in") };
         template
             .replace("%url", &names.url)
             .replace("%ca", &names.ca)
@@ -166,13 +143,12 @@ impl Known {
             .replace("%key", &names.certificate.replace("client_cert", "client_key"))
             .replace("%pins", &names.pins)
             .replace("%addresses", &names.addresses)
-            .replace(" to <PROXY_URL>%in", &format!(" to <PROXY_URL>{}", if names.proxy.starts_with("the ") { String::new() } else { end("in") }))
+            .replace("<PROXY_URL>%in", &format!("<PROXY_URL>{of_proxy}"))
             .replace("%proxy", &names.proxy)
             .replace("%at", &names.place)
             .replace("%page", TUNNELS)
             .replace("%config", &self.file.as_ref().map(|f| format!(" --config {f}")).unwrap_or_default())
             .replace("%in", &end("in"))
-            .replace("%from", &end("from"))
     }
 
     fn failed(&self, report: &mut Report, id: &'static str, names: &Names, line: &Line<'_>) {
@@ -250,13 +226,16 @@ fn proxies(case: &mut Case<'_>, known: &Known, all: &[Line<'_>]) {
 fn control(case: &mut Case<'_>, known: &Known, line: &Line<'_>) {
     let names = &known.control;
     let at = &names.place;
-    let behind_proxy = names.proxy != keys::HTTP_PROXY.yaml || known.has_proxy;
     let code = line.code;
     if code == "Dns" {
         return known.failed(&mut case.report, "dns", names, line);
     }
     if !line.is_of_proxy() {
-        let text = if behind_proxy { "the names that are needed can be resolved" } else { "can be resolved" };
+        let text = match (known.is_address, known.has_proxy) {
+            (true, _) => "is an address",
+            (false, true) => "is resolved here or by the proxy",
+            (false, false) => "can be resolved",
+        };
         case.report.pass("dns", format!("{at}: {text}"));
     }
     if code == "Pin" {

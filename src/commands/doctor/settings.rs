@@ -19,8 +19,9 @@ pub const KEYS: &str = "https://platform.openai.com/api-keys";
 pub const TUNNELS: &str = "https://platform.openai.com/settings/organization/tunnels";
 
 /// Where the configuration comes from.
-pub fn source(case: &mut Case<'_>) {
+pub fn source(case: &mut Case<'_>, found: bool) {
     let from = match case.file {
+        _ if !found => "a file that is not there".into(),
         Some(file) => file.display().to_string(),
         None => "flags and environment".into(),
     };
