@@ -213,7 +213,9 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
         (Cli::Doctor(wanted), Cli::Run(flags)) => Cli::Doctor(doctor::Wanted { flags, ..wanted }),
-        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_) | Cli::Doctor(_), other) | (other, _) => other,
+        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::Confinement(_) | Cli::Doctor(_), other) | (other, _) => {
+            other
+        }
     }
 }
 

@@ -142,7 +142,10 @@ fn init_takes_values_joined_to_their_flags() {
         &["init", "--tunnel-id", "x", "--mcp-command", "a=b c"],
     ] {
         let told = format!("{:?}", cli(words));
-        assert!(told.contains("tunnel_id: Some(\"x\")") && told.contains("mcp_command: Some(\"a=b c\")"), "{told}");
+        assert!(
+            told.contains("tunnel_id: Some(\"x\")") && told.contains("mcp_command: Some(\"a=b c\")"),
+            "{told}"
+        );
     }
     assert!(matches!(cli(&["init", "--cloudflared"]), Cli::Usage(_)));
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::visit::{STATELESS, VERSION, Visit};
@@ -17,8 +18,9 @@ use crate::control::client::Client;
 use crate::control::failure::Failure;
 use crate::ipc::digest::hex;
 use crate::log::Log;
-use crate::mcp::http_leg::Http;
 use crate::mcp::Upstream;
+use crate::mcp::http_leg::Http;
+use crate::mcp::stdio::StdioEvent;
 use crate::net;
 use crate::policy::json;
 use crate::tls::Trust;
@@ -69,8 +71,7 @@ impl Peers {
         rand::fill(&mut instance).map_err(|_| "no random numbers")?;
         let tls = trust.client(&config.control.peer, "control plane", log).map_err(|e| text(&e))?;
         let way = net::Way::of(&config.control.route, proxy_tls, sockets);
-        let control =
-            Client::new(config, &hex(&instance), tls, way, log.clone()).map_err(|e| text(&e))?;
+        let control = Client::new(config, &hex(&instance), tls, way, log.clone()).map_err(|e| text(&e))?;
         let proxies = config.proxies().into_iter();
         let proxies = proxies.map(|proxy| (proxy.shown(), net::Proxy::new(&proxy, proxy_tls))).collect();
         Ok(Self { control, proxies })
@@ -78,7 +79,12 @@ impl Peers {
 }
 
 /// One look after the other.
-pub(super) async fn all(config: &Worker, peers: &Peers, servers: &[(Channel, Upstream)]) -> String {
+pub(super) async fn all(
+    config: &Worker,
+    peers: &Peers,
+    servers: &[(Channel, Upstream)],
+    events: &mut mpsc::UnboundedReceiver<StdioEvent>,
+) -> String {
     let mut lines = Lines::default();
     for (shown, proxy) in &peers.proxies {
         let looked = net::check(proxy, PROXY_PATIENCE, PROXY_PATIENCE).await;
@@ -91,7 +97,19 @@ pub(super) async fn all(config: &Worker, peers: &Peers, servers: &[(Channel, Ups
             oauth(http, channel, &mut lines).await;
         }
         let stateless = config.bindings.iter().any(|b| b.channel == *channel && b.stateless);
-        Box::pin(era(server, channel, stateless, &mut lines)).await;
+        let mut visit = Visit::of(server);
+        let spoken = match server {
+            Upstream::Http(_) => Box::pin(first_words(&mut visit, true, true)).await,
+            Upstream::Stdio(stdio) => {
+                let words = Box::pin(first_words(&mut visit, !stateless, stateless));
+                tokio::select! {
+                    spoken = words => spoken,
+                    () = lost(stdio.index(), events) => None,
+                }
+            }
+        };
+        lines.era(channel, spoken, visit.refused);
+        visit.close().await;
     }
     lines.0
 }
@@ -138,10 +156,17 @@ async fn oauth(http: &Http, channel: &Channel, lines: &mut Lines) {
             Ok(Ok((404 | 405, _))) => {}
             Ok(Ok((_, body))) if is_metadata(&body) => return lines.add(OAUTH, of, GOOD, &path),
             Ok(Ok((status, _))) => {
-                return lines.add(OAUTH, of, "Invalid", &format!("{path}: HTTP {status} without such metadata"));
+                return lines.add(
+                    OAUTH,
+                    of,
+                    "Invalid",
+                    &format!("{path}: HTTP {status} without such metadata"),
+                );
             }
             Ok(Err(e)) => return lines.net(OAUTH, of, Err(e)),
-            Err(_) => return lines.add(OAUTH, of, "Timeout", &format!("{path}: nothing came within 2 seconds")),
+            Err(_) => {
+                return lines.add(OAUTH, of, "Timeout", &format!("{path}: nothing came within 2 seconds"));
+            }
         }
     }
     lines.add(OAUTH, of, "None", &"");
@@ -152,26 +177,31 @@ fn is_metadata(body: &[u8]) -> bool {
     resource.and_then(|root| root.get("resource")?.text().map(|text| !text.is_empty())).unwrap_or(false)
 }
 
-/// A server that was started for this look and serves one era only is asked in that of its binding.
-async fn era(server: &Upstream, channel: &Channel, stateless: bool, lines: &mut Lines) {
-    let is_http = matches!(server, Upstream::Http(_));
-    let mut visit = Visit::of(server);
-    if (is_http || !stateless) && visit.open().await {
-        let version = visit.headers.get(VERSION).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        lines.add(ERA, channel.as_str(), GOOD, &version);
-        return visit.close().await;
+/// The version that a server answers in, when it is asked as before 2026-07-28, as since then, or as both. One that was
+/// started for this look serves one era only, and is asked in that of its binding.
+async fn first_words(visit: &mut Visit<'_>, session: bool, stateless: bool) -> Option<String> {
+    if session && visit.open().await {
+        return visit.headers.get(VERSION).and_then(|version| version.to_str().ok()).map(str::to_owned);
     }
-    if is_http || stateless {
+    if stateless {
         visit.make_stateless();
-        if visit.ask("server/discover", "").await.is_some_and(|(body, _)| is_result(&body)) {
-            return lines.add(ERA, channel.as_str(), GOOD, &STATELESS);
+        let answer = visit.ask("server/discover", "").await;
+        return answer.filter(|(body, _)| is_result(body)).map(|_| STATELESS.to_owned());
+    }
+    None
+}
+
+/// Resolves when the child of a command is of no use any more: nobody starts another one here.
+async fn lost(index: u8, events: &mut mpsc::UnboundedReceiver<StdioEvent>) {
+    loop {
+        match events.recv().await {
+            Some(StdioEvent::Want { index: of, .. } | StdioEvent::Lost { index: of, .. }) if of == index => {
+                return;
+            }
+            Some(_) => {}
+            None => std::future::pending().await,
         }
     }
-    let (code, detail) = match visit.refused {
-        Some(code) => (code.to_string(), format!("the answer to the first message was {code}")),
-        None => ("None".into(), "the first message was not answered".into()),
-    };
-    lines.add(ERA, channel.as_str(), &code, &detail);
 }
 
 fn is_result(body: &[u8]) -> bool {
@@ -196,6 +226,17 @@ impl Lines {
         }
         self.0.extend(detail.escape_default());
         self.0.push('\n');
+    }
+
+    fn era(&mut self, channel: &Channel, spoken: Option<String>, refused: Option<u16>) {
+        let of = channel.as_str();
+        match (spoken, refused) {
+            (Some(version), _) => self.add(ERA, of, GOOD, &version),
+            (None, Some(code)) => {
+                self.add(ERA, of, &code.to_string(), &format!("the answer to the first message was {code}"));
+            }
+            (None, None) => self.add(ERA, of, "None", &"the first message was not answered"),
+        }
     }
 
     fn net(&mut self, what: &str, of: &str, looked: Result<String, net::Error>) {

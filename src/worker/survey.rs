@@ -94,7 +94,7 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
     let inside = runtime.enter();
     let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
     let log = Log::relay(Level::Error);
-    let (events, _wanted) = mpsc::unbounded_channel();
+    let (events, mut wanted) = mpsc::unbounded_channel();
     let trust = Trust::new(config.ca_pem.as_deref(), config.tls).map_err(|e| text(&e))?;
     let proxy_tls = trust.client(&config.proxy_peer, "proxy", &log).map_err(|e| text(&e))?;
     let (connections, mut missing) = mpsc::unbounded_channel();
@@ -119,7 +119,7 @@ fn live(socket: &OwnedFd) -> Result<(), String> {
             }
         }
         let text = match control {
-            Some(peers) => Box::pin(examine::all(config, &peers, &servers)).await,
+            Some(peers) => Box::pin(examine::all(config, &peers, &servers, &mut wanted)).await,
             None => Box::pin(offers(&order, &servers)).await?,
         };
         for chunk in text.as_bytes().chunks(MAX_FRAME - 1) {
@@ -220,4 +220,3 @@ async fn visit(server: &Upstream) -> Offer {
     visit.close().await;
     offer
 }
-

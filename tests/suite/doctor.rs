@@ -217,7 +217,8 @@ impl Patient {
         if let Some(command) = line.strip_prefix("run: ") {
             let path = format!("{}:/usr/sbin:/usr/bin:/bin", self.dir.path().join("bin").display());
             let mut shell = std::process::Command::new("sh");
-            let ran = shell.args(["-c", command]).env("PATH", path).env("HOME", self.dir.path()).output().unwrap();
+            let ran =
+                shell.args(["-c", command]).env("PATH", path).env("HOME", self.dir.path()).output().unwrap();
             assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
         } else if let Some(rest) = line.strip_prefix("set the variable ") {
             let (name, value) = rest.split_once(" to ").unwrap();

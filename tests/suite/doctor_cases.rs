@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::doctor::{Patient, at, mode};
 use crate::forward_proxy::{ForwardProxy, Kind, Manner};
 use crate::lab::{Fault, On, Options, Reply};
-use crate::tls_peers::{nobody, pin};
+use crate::tls_peers::{free_port, nobody, pin};
 
 /// What an advice asks for that is no step on this machine.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,12 @@ const SETTINGS: &[Case] = &[
     ("key unknown", "config_validation", set!("control_plane.quantum_entanglement", 7), Outside::Nothing),
     ("no server", "mcp_target", set!("mcp", {}), Outside::Nothing),
     ("bad duration", "config_validation", set!("control_plane.poll_timeout", "3x"), Outside::Nothing),
-    ("plain http", "control_plane_base_url", set!("control_plane.base_url", "http://cp.example"), Outside::Nothing),
+    (
+        "plain http",
+        "control_plane_base_url",
+        set!("control_plane.base_url", "http://cp.example"),
+        Outside::Nothing,
+    ),
     ("another version", "config_validation", set!("config_version", 2), Outside::Nothing),
     ("browser", "config_validation", set!("admin_ui.open_browser", true), Outside::Nothing),
     (
@@ -138,7 +143,12 @@ const FILES: &[Case] = &[
         },
         Outside::Nothing,
     ),
-    ("key file that all can change", "control_plane_api_key", |p| mode(p.path("key"), 0o666), Outside::Nothing),
+    (
+        "key file that all can change",
+        "control_plane_api_key",
+        |p| mode(p.path("key"), 0o666),
+        Outside::Nothing,
+    ),
     ("key file that all can read", "file_permissions", |p| mode(p.path("key"), 0o644), Outside::Nothing),
     ("profile that all can change", "file_permissions", |p| mode(p.profile_path(), 0o666), Outside::Nothing),
     (
@@ -230,7 +240,12 @@ const SERVERS: &[Case] = &[
         },
         Outside::Nothing,
     ),
-    ("no such script", "mcp_command_executable", |p| p.by_command("sh /nonexistent/server.sh"), Outside::Nothing),
+    (
+        "no such script",
+        "mcp_command_executable",
+        |p| p.by_command("sh /nonexistent/server.sh"),
+        Outside::Nothing,
+    ),
     (
         "no such interpreter",
         "mcp_command_executable",
@@ -326,8 +341,18 @@ const PLANE: &[Case] = &[
         Outside::ClearFaults,
     ),
     ("it is down", "control_plane", |p| p.plane.go_down(), Outside::PlaneBack),
-    ("its authority is unknown", "control_plane", |p| drop(p.profile.as_object_mut().unwrap().remove("ca_bundle")), Outside::Nothing),
-    ("its name is unknown", "dns", set!("control_plane.base_url", "https://no_such_host:8443"), Outside::Nothing),
+    (
+        "its authority is unknown",
+        "control_plane",
+        |p| drop(p.profile.as_object_mut().unwrap().remove("ca_bundle")),
+        Outside::Nothing,
+    ),
+    (
+        "its name is unknown",
+        "dns",
+        set!("control_plane.base_url", "https://no_such_host:8443"),
+        Outside::Nothing,
+    ),
     (
         "what answers is an MCP server",
         "control_plane",
@@ -376,7 +401,8 @@ async fn a_wrong_pin_is_told_apart_and_the_right_ones_are_where_it_says() {
     let mut shown = tokio::process::Command::new(crate::place::agent());
     let shown = shown.args(command.split(' ')).env_clear().output().await.unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
-    let pins: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("  - ")?.split("  #").next()).collect();
+    let pins: Vec<&str> =
+        shown.lines().filter_map(|line| line.strip_prefix("  - ")?.split("  #").next()).collect();
     assert_eq!(pins.len(), 2, "{shown}");
     patient.known.insert("PINS".into(), format!("[{}]", pins.join(", ")));
     assert_eq!(patient.follow(&next), None);
@@ -426,7 +452,9 @@ async fn an_address_that_somebody_else_holds_is_replaced_by_a_free_one_and_our_o
     patient.profile["health"]["listen_addr"] = format!("127.0.0.1:{}", service.port()).into();
     let report = patient.examine().await;
     assert_eq!(report.code, 0, "{}", report.text);
-    assert!(report.check("health_listener")["summary"].as_str().unwrap().contains("held by the running service"));
+    assert!(
+        report.check("health_listener")["summary"].as_str().unwrap().contains("held by the running service")
+    );
 }
 
 #[tokio::test]
@@ -436,7 +464,16 @@ async fn a_profile_that_is_not_there_is_made_by_the_first_advice() {
     // Where no profile of the machine is in the way.
     let profiles = patient.path("profiles");
     patient.args = vec!["--profile=mine".into(), format!("--profile-dir={profiles}")];
-    patient.env.insert("TUNNEL_CLIENT_PROFILE_DIR".into(), profiles.clone());
+    // All else comes from the environment, so that nobody is met but the lab.
+    for (name, value) in [
+        ("TUNNEL_CLIENT_PROFILE_DIR", profiles.clone()),
+        ("CONTROL_PLANE_BASE_URL", patient.plane.url()),
+        ("CA_BUNDLE", patient.path("ca.pem")),
+        ("CONTROL_PLANE_API_KEY", patient.plane.api_key.clone()),
+        ("HEALTH_LISTEN_ADDR", format!("127.0.0.1:{}", free_port())),
+    ] {
+        patient.env.insert(name.into(), value);
+    }
     let report = patient.look().await;
     assert_eq!(report.failed().first(), Some(&"profile_load"), "{}", report.text);
     let next = report.check("profile_load")["next"].as_str().unwrap().to_owned();

@@ -33,10 +33,14 @@ async fn the_checks_of_tunnel_client_come_first_in_its_order_and_layout() {
     patient.write();
     let (code, text) = patient.run(&[]).await;
     assert_eq!(code, 0, "{text}");
-    let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("CHECK ")?.split(' ').next()).collect();
+    let ids: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("CHECK ")?.split(' ').next()).collect();
     assert_eq!(ids[..THEIRS.len()], THEIRS);
     let profile = patient.profile_path();
-    assert!(text.starts_with(&format!("CHECK config_source            PASS {}\n", profile.display())), "{text}");
+    assert!(
+        text.starts_with(&format!("CHECK config_source            PASS {}\n", profile.display())),
+        "{text}"
+    );
     assert!(text.contains("\nCHECK ui                       SKIP "), "{text}");
     assert!(text.contains("\nCHECK oauth_metadata           PASS OAuth metadata not advertised"), "{text}");
     assert!(text.contains("\nCHECK control_plane_api_key    PASS file:/"), "{text}");
@@ -63,8 +67,10 @@ async fn explain_says_why_with_the_evidence_and_what_to_do_in_this_order() {
     assert_eq!(code, 2);
     let path = patient.profile_path();
     let block = text.split("CHECK config_validation        FAIL unknown key \"levle\"\n").nth(1).unwrap();
-    let steps = ["  Why:\n    ", "  Evidence:\n    ", "  What to do next:\n    rename log.levle to level in "];
-    let at: Vec<usize> = steps.iter().map(|step| block.find(step).unwrap_or_else(|| panic!("{step}: {block}"))).collect();
+    let steps =
+        ["  Why:\n    ", "  Evidence:\n    ", "  What to do next:\n    rename log.levle to level in "];
+    let at: Vec<usize> =
+        steps.iter().map(|step| block.find(step).unwrap_or_else(|| panic!("{step}: {block}"))).collect();
     assert!(at.is_sorted() && at[0] == 0, "{block}");
     assert!(block.contains(&format!("levle to level in {}\n", path.display())), "{block}");
 }
@@ -73,7 +79,11 @@ async fn explain_says_why_with_the_evidence_and_what_to_do_in_this_order() {
 async fn the_json_has_the_documented_shape() {
     let patient = Patient::new(tls()).await;
     let report = patient.examine().await;
-    assert!(report.text.starts_with("{\n  \"result\": \"ok\",\n  \"next\": \"tunnelward run --config "), "{}", report.text);
+    assert!(
+        report.text.starts_with("{\n  \"result\": \"ok\",\n  \"next\": \"tunnelward run --config "),
+        "{}",
+        report.text
+    );
     let members: Vec<&String> = report.json.as_object().unwrap().keys().collect();
     assert_eq!(members, ["checks", "next", "result"]);
     patient.plane.go_down();
@@ -105,7 +115,16 @@ async fn offline_meets_nobody() {
     let (code, text) = patient.run(&["--offline", "--json"]).await;
     assert_eq!(code, 0, "{text}");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    for id in ["mcp_server_reachable", "oauth_metadata", "dns", "proxy", "control_plane", "control_plane_pins", "clock_skew", "mcp_era"] {
+    for id in [
+        "mcp_server_reachable",
+        "oauth_metadata",
+        "dns",
+        "proxy",
+        "control_plane",
+        "control_plane_pins",
+        "clock_skew",
+        "mcp_era",
+    ] {
         let check = json["checks"].as_array().unwrap().iter().find(|check| check["id"] == id).unwrap();
         assert_eq!(check["status"], "SKIP", "{check}");
     }
@@ -120,7 +139,9 @@ async fn no_secret_is_printed_whatever_peers_say() {
     let hidden = patient.file("header", "header-sesame");
     patient.profile["mcp"]["extra_headers"] = json!({"X-Key": format!("file:{hidden}")});
     patient.profile["control_plane"]["extra_headers"] = json!({"X-Other": "other-sesame"});
-    let body = format!(r#"{{"error":{{"code":"oops","message":"you sent {key} and other-sesame\u001b[2J\nCHECK x PASS"}}}}"#);
+    let body = format!(
+        r#"{{"error":{{"code":"oops","message":"you sent {key} and other-sesame\u001b[2J\nCHECK x PASS"}}}}"#
+    );
     patient.plane.fault(Fault::reply(On::Metadata, Reply::json(403, body.clone())));
     patient.plane.fault(Fault::reply(On::Metadata, Reply::json(403, body)));
     patient.write();
@@ -207,7 +228,11 @@ async fn certificates_that_are_not_believed_are_told_apart() {
     for (identity, evidence, next) in [
         (ca.server_expired(), "has expired", "have the certificate of 127.0.0.1:"),
         (ca.server_between(2090, 2091), "is not valid yet", "set the clock of this machine"),
-        (ca.server_for(&["elsewhere.example"]), "not valid for the name", "set control_plane.base_url to <URL> in "),
+        (
+            ca.server_for(&["elsewhere.example"]),
+            "not valid for the name",
+            "set control_plane.base_url to <URL> in ",
+        ),
         (crate::lab::Ca::new().server(), "unknown issuer", "set ca_bundle to <CA_BUNDLE> in "),
     ] {
         let peer = crate::tls_peers::Recorder::start(identity.server_config(false, None)).await;

@@ -165,9 +165,7 @@ impl Drop for Terminal {
 async fn world() -> (ControlPlane, Stub) {
     let plane = ControlPlane::start(Options { tls: true, ..Options::default() }).await;
     let stub = Stub::start(StubOptions::default()).await;
-    stub.handler(|request| {
-        request.path.starts_with("/.well-known/").then(|| crate::lab::Reply::status(404))
-    });
+    stub.handler(|request| request.path.starts_with("/.well-known/").then(|| crate::lab::Reply::status(404)));
     (plane, stub)
 }
 
@@ -224,7 +222,10 @@ async fn init_then_doctor_then_run_on_an_empty_machine_in_a_terminal() {
     })
     .await;
     assert_eq!(code, Some(0), "{shown}");
-    assert!(shown.contains("RESULT ok\r\nNEXT   tunnelward run --profile sample_mcp_with_dcr\r\n"), "{shown}");
+    assert!(
+        shown.contains("RESULT ok\r\nNEXT   tunnelward run --profile sample_mcp_with_dcr\r\n"),
+        "{shown}"
+    );
 
     let mut run = Terminal::start(&machine, &["run", "--profile", "sample_mcp_with_dcr"]);
     plane.wait_for_poll(1, SOON).await;
@@ -244,7 +245,9 @@ async fn init_then_doctor_then_run_on_an_empty_machine_in_a_terminal() {
 fn whoever_stops_answering_leaves_nothing_behind() {
     let machine = Machine::new();
     machine.agent();
-    for (answered, typed) in [(0, "\u{3}"), (0, "\u{4}"), (1, "\u{3}"), (1, "\u{4}"), (2, "\u{3}"), (2, "\u{4}")] {
+    for (answered, typed) in
+        [(0, "\u{3}"), (0, "\u{4}"), (1, "\u{3}"), (1, "\u{4}"), (2, "\u{3}"), (2, "\u{4}")]
+    {
         let mut init = Terminal::start(&machine, &["init"]);
         let questions = ["Tunnel id", "MCP server", "API key"];
         let answers = [format!("{ID}\r"), "http://127.0.0.1:9/mcp\r".to_owned()];
@@ -264,7 +267,10 @@ fn what_is_missing_without_a_terminal_is_named() {
     for (arguments, named) in [
         (&["init"][..], "--tunnel-id is missing"),
         (&["init", "--tunnel-id", ID], "--mcp-server-url or --mcp-command is missing"),
-        (&["init", "--tunnel-id", ID, "--mcp-server-url", "http://h/", "--sample", "x"], "--sample: there are sample_mcp_with_dcr,"),
+        (
+            &["init", "--tunnel-id", ID, "--mcp-server-url", "http://h/", "--sample", "x"],
+            "--sample: there are sample_mcp_with_dcr,",
+        ),
         (&["init", "--tunnel-id", ID, "--mcp-server-url=http://h/", "--mcp-command=x"], "mutually exclusive"),
         (&["init", "--profile", "../x", "--tunnel-id", ID], "--profile is no name"),
     ] {
@@ -273,9 +279,13 @@ fn what_is_missing_without_a_terminal_is_named() {
         assert!(text.contains(named), "{arguments:?}: {text}");
     }
     let key = "sk-hunter2";
-    let (code, text) = machine.run(&["init", "--tunnel-id", ID, "--mcp-command=x", "--control-plane-api-key-ref", key]);
+    let (code, text) =
+        machine.run(&["init", "--tunnel-id", ID, "--mcp-command=x", "--control-plane-api-key-ref", key]);
     assert_eq!(code, 64, "{text}");
-    assert!(text.contains("must begin with env:, file: or credential:") && !text.contains("hunter2"), "{text}");
+    assert!(
+        text.contains("must begin with env:, file: or credential:") && !text.contains("hunter2"),
+        "{text}"
+    );
     assert_eq!(machine.files(), Vec::<String>::new());
 }
 
@@ -304,17 +314,33 @@ fn every_sample_is_a_profile_that_tunnelward_takes() {
         ("sample_mcp_remote_no_auth", url),
         ("sample_mcp_enterprise_proxy", url),
     ] {
-        let (code, text) =
-            machine.run(&["init", "--profile", sample, "--sample", sample, "--tunnel-id", ID, server, "--open-web-ui"]);
+        let (code, text) = machine.run(&[
+            "init",
+            "--profile",
+            sample,
+            "--sample",
+            sample,
+            "--tunnel-id",
+            ID,
+            server,
+            "--open-web-ui",
+        ]);
         assert_eq!(code, 0, "{text}");
         assert!(text.contains("note: --open-web-ui is ignored"), "{text}");
         assert!(text.contains(&format!("Sample   {sample}\n")), "{text}");
         assert!(text.contains("Before   set CONTROL_PLANE_API_KEY in the environment"), "{text}");
         let profile = std::fs::read_to_string(machine.profiles().join(format!("{sample}.yaml"))).unwrap();
-        for part in ["config_version: 1\n", "  api_key: \"env:CONTROL_PLANE_API_KEY\"\n", "  listen_addr: \"127.0.0.1:8080\"\n", "  open_browser: false\n", "  level: info\n  format: json\n"] {
+        for part in [
+            "config_version: 1\n",
+            "  api_key: \"env:CONTROL_PLANE_API_KEY\"\n",
+            "  listen_addr: \"127.0.0.1:8080\"\n",
+            "  open_browser: false\n",
+            "  level: info\n  format: json\n",
+        ] {
             assert!(profile.contains(part), "{sample}: {profile}");
         }
-        let proxied = profile.contains("ca_bundle: env:ENTERPRISE_CA_BUNDLE\n") && profile.contains("http_proxy: env:HTTPS_PROXY\n");
+        let proxied = profile.contains("ca_bundle: env:ENTERPRISE_CA_BUNDLE\n")
+            && profile.contains("http_proxy: env:HTTPS_PROXY\n");
         assert_eq!(proxied, sample == "sample_mcp_enterprise_proxy", "{profile}");
     }
 }
@@ -322,7 +348,8 @@ fn every_sample_is_a_profile_that_tunnelward_takes() {
 #[test]
 fn a_profile_that_is_there_stays_unless_it_is_to_be_replaced() {
     let machine = Machine::new();
-    let arguments = ["init", "--profile", "mine", "--tunnel-id", ID, "--mcp-server-url=http://127.0.0.1:9/mcp"];
+    let arguments =
+        ["init", "--profile", "mine", "--tunnel-id", ID, "--mcp-server-url=http://127.0.0.1:9/mcp"];
     assert_eq!(machine.run(&arguments).0, 0);
     let path = machine.profiles().join("mine.yaml");
     std::fs::write(&path, "mine\n").unwrap();
@@ -364,7 +391,8 @@ fn a_profile_of_tunnel_client_is_taken_over_byte_for_byte() {
     assert_eq!(std::fs::read_to_string(&made).unwrap(), text);
     assert_eq!(made.metadata().unwrap().mode() & 0o777, 0o600);
     // What does not pass the check is not copied.
-    std::fs::write(theirs.join("site.yaml"), text.replace("open_browser: false", "open_browser: true")).unwrap();
+    std::fs::write(theirs.join("site.yaml"), text.replace("open_browser: false", "open_browser: true"))
+        .unwrap();
     let from = theirs.join("site.yaml").display().to_string();
     let (code, said) = machine.run(&["init", "--from", &from, "--profile", "other"]);
     assert_eq!(code, 78, "{said}");

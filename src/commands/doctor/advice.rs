@@ -29,7 +29,8 @@ impl Target<'_> {
     #[must_use]
     pub fn set(&self, key: &str, value: &str) -> String {
         // Without a file only a flag can say it.
-        let flag = ALL.iter().find(|known| self.file.is_none() && known.yaml == key && !known.flag.is_empty());
+        let flag =
+            ALL.iter().find(|known| self.file.is_none() && known.yaml == key && !known.flag.is_empty());
         if let Some(flag) = flag {
             return format!("set --{} to {value}", flag.flag);
         }
@@ -183,13 +184,18 @@ fn step(problem: &Problem, place: &str, target: Target<'_>) -> String {
     }
     if let Some(rest) = text.strip_prefix("profile \"").filter(|t| t.ends_with("was not found")) {
         let name = rest.split('"').next().unwrap_or_default();
-        return format!("run: tunnelward init --profile {name} --tunnel-id <TUNNEL_ID> --mcp-server-url <MCP_URL>");
+        return format!(
+            "run: tunnelward init --profile {name} --tunnel-id <TUNNEL_ID> --mcp-server-url <MCP_URL>"
+        );
     }
     if text.starts_with("parse config file") {
         return if text.ends_with("no such file") {
             "run: tunnelward init --tunnel-id <TUNNEL_ID> --mcp-server-url <MCP_URL>".into()
         } else if text.contains("Permission denied") {
-            run(&format!("chown {}", target.uid), between(text, "parse config file ", ": ").unwrap_or_default())
+            run(
+                &format!("chown {}", target.uid),
+                between(text, "parse config file ", ": ").unwrap_or_default(),
+            )
         } else {
             "correct the line that is named; no setting can be read before".into()
         };
@@ -220,7 +226,9 @@ fn step(problem: &Problem, place: &str, target: Target<'_>) -> String {
         Some(Mend::Credential) => {
             let name = between(text, "credential ", " ").unwrap_or_default();
             let file = target.file.map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-            format!("run: systemd-run --pipe --wait --property=LoadCredential={name}:<FILE> tunnelward doctor{file}")
+            format!(
+                "run: systemd-run --pipe --wait --property=LoadCredential={name}:<FILE> tunnelward doctor{file}"
+            )
         }
         Some(Mend::Remove) => target.remove(place),
         None if PROTECTS.iter().any(|part| place.contains(part)) => {

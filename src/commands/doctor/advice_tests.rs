@@ -11,7 +11,8 @@ fn problem(path: &str, expected: &str, hint: Option<&str>) -> Problem {
         .expect_err("it is broken")
         .remove(0);
     problem.place.path = path.into();
-    problem.place.file = (path.contains('.') && !path.starts_with('-')).then(|| Arc::from(Path::new("/p.yaml")));
+    problem.place.file =
+        (path.contains('.') && !path.starts_with('-')).then(|| Arc::from(Path::new("/p.yaml")));
     problem.expected = expected.into();
     problem.hint = hint.map(Into::into);
     problem
@@ -50,12 +51,27 @@ fn the_step_fits_the_place_that_a_value_came_from() {
         ("log.format", "must be json", None, "remove log.format from /p.yaml"),
         ("LOG_FORMAT", "must be json", None, "unset LOG_FORMAT"),
         ("--log.format", "must be json", None, "drop --log.format"),
-        ("--control-plane.tunnel-id", "invalid tunnel ID", None, "set --control-plane.tunnel-id to <TUNNEL_ID>"),
-        ("CONTROL_PLANE_TUNNEL_ID", "invalid tunnel ID", None, "set the variable CONTROL_PLANE_TUNNEL_ID to <TUNNEL_ID>"),
+        (
+            "--control-plane.tunnel-id",
+            "invalid tunnel ID",
+            None,
+            "set --control-plane.tunnel-id to <TUNNEL_ID>",
+        ),
+        (
+            "CONTROL_PLANE_TUNNEL_ID",
+            "invalid tunnel ID",
+            None,
+            "set the variable CONTROL_PLANE_TUNNEL_ID to <TUNNEL_ID>",
+        ),
         ("log.levle", "unknown key", Some("did you mean level?"), "rename log.levle to level in /p.yaml"),
         ("a.b", "file /k referenced by a.b: cannot be read: Permission denied", None, "run: chown 7 /k"),
         ("a.b", "file /a b referenced by a.b can be changed by every user", None, "run: chmod 0400 '/a b'"),
-        ("confinement.user", "there is no user \"x\"", Some("make one, as with: useradd x -- or another"), "run: useradd x"),
+        (
+            "confinement.user",
+            "there is no user \"x\"",
+            Some("make one, as with: useradd x -- or another"),
+            "run: useradd x",
+        ),
         (
             "control_plane.api_key",
             "credential api-key referenced by control_plane.api_key is not available: CREDENTIALS_DIRECTORY is not set",
@@ -70,7 +86,13 @@ fn the_step_fits_the_place_that_a_value_came_from() {
 
 #[test]
 fn nobody_is_told_to_do_without_what_protects() {
-    for path in ["policy.rules[0].tools", "control_plane.pins", "tls.min_version", "mcp.server_urls[0].allowed_ips[0]", "audit.rotation.size"] {
+    for path in [
+        "policy.rules[0].tools",
+        "control_plane.pins",
+        "tls.min_version",
+        "mcp.server_urls[0].allowed_ips[0]",
+        "audit.rotation.size",
+    ] {
         let next = next(&problem(path, "must be something else", None), target());
         assert!(next.starts_with(&format!("correct {path} in /p.yaml: ")), "{next}");
     }
@@ -80,5 +102,8 @@ fn nobody_is_told_to_do_without_what_protects() {
 fn without_a_file_a_flag_says_it() {
     let bare = Target { file: None, ..target() };
     assert_eq!(bare.set("control_plane.tunnel_id", "x"), "set --control-plane.tunnel-id to x");
-    assert_eq!(bare.add("{channel: main, url: <MCP_URL>}", "mcp.server_urls"), "set --mcp.server-url to <MCP_URL>");
+    assert_eq!(
+        bare.add("{channel: main, url: <MCP_URL>}", "mcp.server_urls"),
+        "set --mcp.server-url to <MCP_URL>"
+    );
 }

@@ -119,7 +119,8 @@ impl Report {
     pub fn text(&self, explain: bool, next: &str) -> String {
         let mut out = String::new();
         for finding in &self.findings {
-            let _ = writeln!(out, "CHECK {:<24} {:<4} {}", finding.id, finding.status.name(), finding.summary);
+            let _ =
+                writeln!(out, "CHECK {:<24} {:<4} {}", finding.id, finding.status.name(), finding.summary);
             if !explain || finding.status == Status::Pass {
                 continue;
             }

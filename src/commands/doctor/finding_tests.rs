@@ -39,7 +39,10 @@ EXIT_CODE 2
 fn a_report_without_failures_says_how_it_goes_on() {
     let mut report = Report::default();
     report.pass("a", "fine");
-    assert_eq!(report.text(true, "next one"), "CHECK a                        PASS fine\n\nRESULT ok\nNEXT   next one\n");
+    assert_eq!(
+        report.text(true, "next one"),
+        "CHECK a                        PASS fine\n\nRESULT ok\nNEXT   next one\n"
+    );
     let expected = "{\n  \"result\": \"ok\",\n  \"next\": \"next one\",\n  \"checks\": [\n    {\n      \"id\": \"a\",\n      \
                     \"status\": \"PASS\",\n      \"summary\": \"fine\"\n    }\n  ]\n}\n";
     assert_eq!(report.json("next one"), expected);

@@ -32,7 +32,10 @@ fn warnings(case: &mut Case<'_>, config: &Config) {
 
 /// Whom the agent becomes.
 fn user(case: &Case<'_>, config: &Config) -> (u32, u32) {
-    config.confinement.identity.map_or((case.host.uid, case.host.gid), |identity| (identity.uid, identity.gid))
+    config
+        .confinement
+        .identity
+        .map_or((case.host.uid, case.host.gid), |identity| (identity.uid, identity.gid))
 }
 
 /// Files that others can change, secrets that others can read, and files that a reload could not read.
@@ -56,7 +59,8 @@ fn files(case: &mut Case<'_>, config: &Config) {
             None
         };
         if let Some((why, next)) = fault {
-            let evidence = format!("owner {}, group {}, mode {:04o}", found.uid(), found.gid(), found.mode() & 0o7777);
+            let evidence =
+                format!("owner {}, group {}, mode {:04o}", found.uid(), found.gid(), found.mode() & 0o7777);
             return case.report.fail(id, &format!("{shown}: {why}"), [why, &evidence, &next]);
         }
     }
@@ -98,7 +102,9 @@ fn certificates(case: &mut Case<'_>, config: &Config) {
         .into_iter()
         .chain(http)
         .filter_map(|peer| peer.identity.as_ref())
-        .filter_map(|own| Some(format!("{}: {} days left", own.name, tls::days_left(own, SystemTime::now())?)))
+        .filter_map(|own| {
+            Some(format!("{}: {} days left", own.name, tls::days_left(own, SystemTime::now())?))
+        })
         .collect();
     lasting.dedup();
     let text = if lasting.is_empty() { "none of our own".into() } else { lasting.join(", ") };

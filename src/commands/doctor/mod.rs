@@ -155,7 +155,10 @@ fn meet(case: &mut Case<'_>, config: Config, offline: bool) {
     let reason = if offline {
         Some(("left out: --offline", "run tunnelward doctor without --offline"))
     } else if failed("kernel") || failed("certificates") {
-        Some(("no peer is met before kernel and certificates are in order", "mend the checks that failed first"))
+        Some((
+            "no peer is met before kernel and certificates are in order",
+            "mend the checks that failed first",
+        ))
     } else {
         None
     };

@@ -2,10 +2,10 @@
 //!
 //! A failure is told once, at the check that it begins with; the checks that could not go on because of it are left out.
 
+use super::Case;
 use super::failures::{ANSWERS, FAILURES};
 use super::finding::Report;
 use super::settings::{TUNNELS, entry};
-use super::Case;
 use crate::commands::policy::survey::Said;
 use crate::config::keys::{self, ALL};
 use crate::config::types::{Config, HttpUrl, Transport};
@@ -152,7 +152,9 @@ impl Known {
     }
 
     fn failed(&self, report: &mut Report, id: &'static str, names: &Names, line: &Line<'_>) {
-        let row = FAILURES.iter().find(|(code, part, ..)| line.code.starts_with(code) && line.detail.contains(part));
+        let row = FAILURES
+            .iter()
+            .find(|(code, part, ..)| line.code.starts_with(code) && line.detail.contains(part));
         let (why, next) = row.map_or(("", ""), |(_, _, why, next)| (*why, *next));
         let who = if line.of.is_empty() { String::new() } else { format!("{}: ", line.of) };
         let summary = format!("{who}{}", line.detail);
@@ -163,7 +165,16 @@ impl Known {
 
 /// Nobody is met.
 pub fn skip(case: &mut Case<'_>, known: &Known, why: &str, next: &str) {
-    let ids = ["dns", "proxy", "control_plane", "control_plane_pins", "clock_skew", "mcp_server_reachable", "oauth_metadata", "mcp_era"];
+    let ids = [
+        "dns",
+        "proxy",
+        "control_plane",
+        "control_plane_pins",
+        "clock_skew",
+        "mcp_server_reachable",
+        "oauth_metadata",
+        "mcp_era",
+    ];
     for id in ids {
         if !case.report.has(id) {
             match id {
@@ -184,7 +195,11 @@ pub fn tell(case: &mut Case<'_>, known: &Known, said: &Said) {
     proxies(case, known, &all);
     match all.iter().find(|line| line.what == CONTROL) {
         Some(line) => control(case, known, line),
-        None => case.report.fail("control_plane", "nothing was said of it", ["", "", "run: tunnelward confinement"]),
+        None => case.report.fail(
+            "control_plane",
+            "nothing was said of it",
+            ["", "", "run: tunnelward confinement"],
+        ),
     }
     clock(case, &all);
     for (id, what) in [("mcp_server_reachable", REACH), ("oauth_metadata", OAUTH)] {
@@ -206,7 +221,12 @@ fn proxies(case: &mut Case<'_>, known: &Known, all: &[Line<'_>]) {
             Some((_, names)) if known.control.proxy == keys::HTTP_PROXY.yaml => names,
             _ => &known.control,
         };
-        return known.failed(&mut case.report, "proxy", &Names { place: line.of.into(), ..names.clone() }, line);
+        return known.failed(
+            &mut case.report,
+            "proxy",
+            &Names { place: line.of.into(), ..names.clone() },
+            line,
+        );
     }
     // What a proxy says shows only when it is asked for the way to somebody.
     if let Some(line) = all.iter().filter(|line| line.what != PROXY).find(|line| line.is_of_proxy()) {
@@ -249,7 +269,11 @@ fn control(case: &mut Case<'_>, known: &Known, line: &Line<'_>) {
         case.report.pass("control_plane_pins", format!("one of {} pins is in the verified path", known.pins));
     } else if known.pins == 0 {
         let host = format!("run: tunnelward pin {at}");
-        case.report.skip("control_plane_pins", "none are configured: the web's authorities are believed", &host);
+        case.report.skip(
+            "control_plane_pins",
+            "none are configured: the web's authorities are believed",
+            &host,
+        );
     }
     if code == GOOD {
         return case.report.pass("control_plane", format!("{at} knows the tunnel {}", line.detail));
@@ -291,10 +315,16 @@ fn http(case: &mut Case<'_>, known: &Known, (id, what): (&'static str, &str), al
             "Invalid" => {
                 let why = "the server answers where its OAuth metadata should be, but not with such";
                 let next = format!("have {} answer 404 there, or with its metadata", names.place);
-                return case.report.fail(id, &format!("{}: {}", line.of, line.detail), [why, line.detail, &next]);
+                return case.report.fail(
+                    id,
+                    &format!("{}: {}", line.of, line.detail),
+                    [why, line.detail, &next],
+                );
             }
             // The reachability says it, and there is nothing to add.
-            _ if what == OAUTH && case.report.failed().any(|failed| failed == "mcp_server_reachable") => return,
+            _ if what == OAUTH && case.report.failed().any(|failed| failed == "mcp_server_reachable") => {
+                return;
+            }
             _ if line.is_of_proxy() => return,
             _ => return known.failed(&mut case.report, id, names, line),
         }
@@ -329,7 +359,11 @@ fn era(case: &mut Case<'_>, known: &Known, said: &Said, all: &[Line<'_>]) {
                 let key = entry(case, &keys::MCP_COMMANDS, n, "command");
                 let next = case.target().change(&key, "<MCP_COMMAND>");
                 let why = "the server starts, and does not speak MCP on its standard output";
-                return case.report.fail(id, &format!("{}: {}", line.of, line.detail), [why, &evidence, &next]);
+                return case.report.fail(
+                    id,
+                    &format!("{}: {}", line.of, line.detail),
+                    [why, &evidence, &next],
+                );
             }
         }
     }

@@ -41,9 +41,10 @@ fn kernel(case: &mut Case<'_>, floor: u8) {
 fn unit(case: &mut Case<'_>) {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let group = read("/proc/self/cgroup");
-    let own = group.lines().filter_map(|line| line.rsplit('/').next()).find(|unit| {
-        unit.starts_with("tunnelward") && unit.ends_with(".service")
-    });
+    let own = group
+        .lines()
+        .filter_map(|line| line.rsplit('/').next())
+        .find(|unit| unit.starts_with("tunnelward") && unit.ends_with(".service"));
     let Some(own) = own.filter(|_| case.host.env.contains_key("INVOCATION_ID")) else {
         let next = "run: systemd-analyze security tunnelward.service";
         return case.report.skip("unit", "not started by the service manager in a unit of ours", next);

@@ -16,17 +16,23 @@ const ATTEMPTS: usize = 5;
 pub fn answers(init: &Init, terminal: bool) -> Result<Answers, Failed> {
     let chosen = sample(init)?;
     if init.mcp_server_url.is_some() && init.mcp_command.is_some() {
-        return Err(usage("--mcp-server-url and --mcp-command are mutually exclusive; more channels go into the profile"));
+        return Err(usage(
+            "--mcp-server-url and --mcp-command are mutually exclusive; more channels go into the profile",
+        ));
     }
     let tunnel_id = match &init.tunnel_id {
         Some(id) => id.trim().to_owned(),
-        None if terminal => question("Tunnel id (tunnel_ and 32 lower-case letters or digits)", is_tunnel_id)?,
+        None if terminal => {
+            question("Tunnel id (tunnel_ and 32 lower-case letters or digits)", is_tunnel_id)?
+        }
         None => return Err(usage("--tunnel-id is missing")),
     };
     let server = match (&init.mcp_server_url, &init.mcp_command) {
         (Some(url), _) => Server::Url(url.clone()),
         (None, Some(command)) => Server::Command(command.clone()),
-        (None, None) if terminal => server(question("MCP server (its URL, or the command that starts it)", |_| true)?),
+        (None, None) if terminal => {
+            server(question("MCP server (its URL, or the command that starts it)", |_| true)?)
+        }
         (None, None) => return Err(usage("--mcp-server-url or --mcp-command is missing")),
     };
     let by_server = match server {
@@ -67,7 +73,9 @@ fn is_reference(text: &str) -> bool {
 
 /// Where the key is, or the key.
 fn key() -> Result<(String, Option<Zeroizing<String>>), Failed> {
-    let text = format!("API key: env:NAME, file:/path or credential:NAME, or paste the key, which is not shown [{KEY_REFERENCE}]");
+    let text = format!(
+        "API key: env:NAME, file:/path or credential:NAME, or paste the key, which is not shown [{KEY_REFERENCE}]"
+    );
     let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     for _ in 0..ATTEMPTS {
         let given = ask(&text, true)?;
@@ -82,7 +90,9 @@ fn key() -> Result<(String, Option<Zeroizing<String>>), Failed> {
         if given.len() >= 8 && given.bytes().all(legal) {
             return Ok((String::new(), Some(given)));
         }
-        print("  It has to begin with env:, file:/ or credential:, or to be a key: letters, digits, - and _.\n");
+        print(
+            "  It has to begin with env:, file:/ or credential:, or to be a key: letters, digits, - and _.\n",
+        );
     }
     Err(given_up())
 }

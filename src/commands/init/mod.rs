@@ -158,13 +158,20 @@ fn fresh(init: &Init, host: Host<'_>) -> Result<(), Failed> {
 /// The same bytes as another profile.
 fn import(init: &Init, from: &Path, host: Host<'_>) -> Result<(), Failed> {
     let stem = from.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-    let named = Init { profile: init.profile.clone().or(stem), profile_dir: init.profile_dir.clone(), ..Init::default() };
+    let named = Init {
+        profile: init.profile.clone().or(stem),
+        profile_dir: init.profile_dir.clone(),
+        ..Init::default()
+    };
     let mut place = Place::of(&named, host)?;
     let mut flags = Flags::default();
     flags.add(keys::CONFIG.flag, from.display().to_string());
     let config = config::load(&flags, host).map_err(|problems| {
         complain_of(&problems);
-        (config::exit_for(&problems), "nothing was written; tunnelward doctor says what to do about it".to_owned())
+        (
+            config::exit_for(&problems),
+            "nothing was written; tunnelward doctor says what to do about it".to_owned(),
+        )
     })?;
     executable(&config)?;
     let bytes = config::file(from).map_err(|e| (Exit::NoPerm, format!("{}: {e}", from.display())))?;
@@ -205,7 +212,10 @@ fn tell(mut told: Vec<(&'static str, String)>, init: &Init, path: &Path) {
     told.push(("", format!("tunnelward run --profile {name}{dir}")));
     told.push(("Tunnels", TUNNELS.into()));
     told.push(("Keys", KEYS.into()));
-    told.push(("Note", "the key needs the permission Tunnels: Read and Use; keep it out of command lines and tickets".into()));
+    told.push((
+        "Note",
+        "the key needs the permission Tunnels: Read and Use; keep it out of command lines and tickets".into(),
+    ));
     let lines: Vec<String> = told.iter().map(|(name, text)| format!("{name:<8} {text}")).collect();
     say(&lines.join("\n"));
 }

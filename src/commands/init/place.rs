@@ -27,7 +27,8 @@ impl Place {
     pub fn of(init: &Init, host: Host<'_>) -> Result<Self, Failed> {
         let name = init.profile.clone().unwrap_or_else(|| DEFAULT.into());
         if !config::is_profile_name(&name) {
-            let legal = "it starts with a letter or digit and has at most 128 letters, digits, '.', '_' and '-'";
+            let legal =
+                "it starts with a letter or digit and has at most 128 letters, digits, '.', '_' and '-'";
             return Err(usage(format!("--profile is no name of a profile: {legal}")));
         }
         let by_env = host.env.get(keys::PROFILE_DIR.env).filter(|dir| !dir.trim().is_empty());
@@ -35,7 +36,9 @@ impl Place {
             Some(directory) => config::expand(directory.trim(), host),
             None => {
                 let own = config::profile_directories(host).into_iter().next();
-                own.ok_or_else(|| usage("--profile-dir is missing: neither XDG_CONFIG_HOME nor HOME says where"))?
+                own.ok_or_else(|| {
+                    usage("--profile-dir is missing: neither XDG_CONFIG_HOME nor HOME says where")
+                })?
             }
         };
         let directory = std::path::absolute(&directory).unwrap_or(directory);

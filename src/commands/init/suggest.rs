@@ -35,7 +35,8 @@ pub fn policy(
     match place.write(path, text.as_bytes(), force) {
         Ok(()) => {
             place.keep();
-            let how = "read it, then take the # off `policy` in the profile; until then every call is allowed";
+            let how =
+                "read it, then take the # off `policy` in the profile; until then every call is allowed";
             ("Policy", format!("{}: {how}", path.display()))
         }
         Err((_, why)) => later(&why),

@@ -130,11 +130,7 @@ fn ask(config: Config, task: Task) -> io::Result<Said> {
 }
 
 /// Everything that the survey says, once it says that this was all.
-fn listen(
-    socket: &OwnedFd,
-    running: &mut [Running],
-    paths: &BTreeMap<u8, PathBuf>,
-) -> io::Result<String> {
+fn listen(socket: &OwnedFd, running: &mut [Running], paths: &BTreeMap<u8, PathBuf>) -> io::Result<String> {
     let started = Instant::now();
     let mut text = Vec::new();
     loop {

@@ -115,6 +115,12 @@ pub fn innermost(argv: &[String]) -> Vec<String> {
     command
 }
 
+/// What a shell does itself, and a command line may begin with.
+fn is_builtin(word: &str) -> bool {
+    const BUILTINS: &str = ". : [ alias cd command eval exit export read return set shift source test trap type ulimit umask unset wait";
+    BUILTINS.split(' ').any(|builtin| builtin == word)
+}
+
 /// The text of `sh -c TEXT`.
 fn text_of_shell(arguments: &[String]) -> Option<&String> {
     let (option, rest) = arguments.split_first()?;
@@ -180,6 +186,7 @@ impl Finder<'_> {
             let text = text_of_shell(arguments).filter(|_| std::ptr::eq(interpreter, &SHELL));
             match text.map(|text| plain(text)) {
                 Some(inner) => {
+                    let inner = inner.filter(|words| !words.first().is_some_and(|word| is_builtin(word)));
                     self.command(&inner.unwrap_or_default(), depth.saturating_add(1));
                 }
                 None => self.scripts(interpreter, arguments),

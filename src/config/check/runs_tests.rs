@@ -131,7 +131,11 @@ fn what_a_command_runs_and_is_not_there_is_named() {
         assert_eq!(missing(good), None, "{good:?}");
     }
     assert!(missing(&["sh", "/no/such.sh"]).unwrap().starts_with("script \"/no/such.sh\" was not found"));
-    assert!(missing(&["sh", "-c", "no-such-program x"]).unwrap().starts_with("program \"no-such-program\" was"));
-    assert!(missing(&["env", "A=b", "no-such-program"]).unwrap().starts_with("program \"no-such-program\" was"));
+    assert!(
+        missing(&["sh", "-c", "no-such-program x"]).unwrap().starts_with("program \"no-such-program\" was")
+    );
+    assert!(
+        missing(&["env", "A=b", "no-such-program"]).unwrap().starts_with("program \"no-such-program\" was")
+    );
     assert!(missing(&[&script]).unwrap().starts_with("program \"/no/such/python\" was not found"));
 }

@@ -43,7 +43,8 @@ impl Http {
         let response = self.client.send(request).await?;
         let status = response.status().as_u16();
         // A body that is too large or breaks off is none.
-        let body = net::read_body(response, MAX_DOCUMENT).await.map_or_else(|_| Bytes::new(), |(_, body)| body);
+        let body =
+            net::read_body(response, MAX_DOCUMENT).await.map_or_else(|_| Bytes::new(), |(_, body)| body);
         Ok((status, body))
     }
 
