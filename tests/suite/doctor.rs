@@ -183,9 +183,9 @@ impl Patient {
     }
 
     /// Does what the first step says, and those that directly follow. What is not a step is returned.
-    pub fn follow(&mut self, next: &str) -> Option<String> {
+    pub async fn follow(&mut self, next: &str) -> Option<String> {
         for (n, line) in next.lines().enumerate() {
-            if !self.step(line) {
+            if !self.step(line).await {
                 return (n == 0).then(|| line.to_owned());
             }
         }
@@ -201,7 +201,7 @@ impl Patient {
         text
     }
 
-    fn step(&mut self, line: &str) -> bool {
+    async fn step(&mut self, line: &str) -> bool {
         let steps = ["set ", "add ", "rename ", "remove ", "unset ", "drop ", "run: "];
         if !steps.iter().any(|step| line.starts_with(step)) || line.starts_with("set the clock") {
             return false;
@@ -216,9 +216,11 @@ impl Patient {
         };
         if let Some(command) = line.strip_prefix("run: ") {
             let path = format!("{}:/usr/sbin:/usr/bin:/bin", self.dir.path().join("bin").display());
-            let mut shell = std::process::Command::new("sh");
+            // The lab, which it may meet, lives on this thread.
+            let mut shell = tokio::process::Command::new("sh");
             let ran =
-                shell.args(["-c", command]).env("PATH", path).env("HOME", self.dir.path()).output().unwrap();
+                shell.args(["-c", command]).env("PATH", path).env("HOME", self.dir.path()).output().await;
+            let ran = ran.unwrap();
             assert!(ran.status.success(), "{command}: {}", String::from_utf8_lossy(&ran.stderr));
         } else if let Some(rest) = line.strip_prefix("set the variable ") {
             let (name, value) = rest.split_once(" to ").unwrap();

@@ -43,7 +43,7 @@ async fn mended(options: Options, case: &Case) {
         assert!(check[part].as_str().is_some_and(|text| !text.is_empty()), "{name}: no {part}: {check}");
     }
     let next = check["next"].as_str().unwrap();
-    let asked = patient.follow(next);
+    let asked = patient.follow(next).await;
     match (asked, outside) {
         (None, Outside::Nothing) => {}
         (Some(_), Outside::ClearFaults) => patient.plane.clear_faults(),
@@ -405,7 +405,7 @@ async fn a_wrong_pin_is_told_apart_and_the_right_ones_are_where_it_says() {
         shown.lines().filter_map(|line| line.strip_prefix("  - ")?.split("  #").next()).collect();
     assert_eq!(pins.len(), 2, "{shown}");
     patient.known.insert("PINS".into(), format!("[{}]", pins.join(", ")));
-    assert_eq!(patient.follow(&next), None);
+    assert_eq!(patient.follow(&next).await, None);
     let report = patient.examine().await;
     assert_eq!(report.code, 0, "{}", report.text);
     assert_eq!(report.check("control_plane_pins")["status"], "PASS");
@@ -423,7 +423,7 @@ async fn proxies_that_want_a_password_or_are_not_there_are_mended_by_the_first_a
         assert_eq!(report.failed(), ["proxy"], "{wrong}: {}", report.text);
         assert_eq!(report.check("control_plane")["status"], "SKIP");
         let next = report.check("proxy")["next"].as_str().unwrap().to_owned();
-        assert_eq!(patient.follow(&next), None, "{next}");
+        assert_eq!(patient.follow(&next).await, None, "{next}");
         let report = patient.examine().await;
         assert_eq!(report.code, 0, "{wrong}: {next}\n{}", report.text);
         assert!(!report.text.contains("sesame"), "{}", report.text);
@@ -439,7 +439,7 @@ async fn an_address_that_somebody_else_holds_is_replaced_by_a_free_one_and_our_o
     assert_eq!(report.failed(), ["health_listener"], "{}", report.text);
     let next = report.check("health_listener")["next"].as_str().unwrap().to_owned();
     let before = patient.profile.clone();
-    assert_eq!(patient.follow(&next), None);
+    assert_eq!(patient.follow(&next).await, None);
     assert_eq!(patient.examine().await.code, 0);
     patient.profile = before;
     drop(holder);
@@ -479,7 +479,7 @@ async fn a_profile_that_is_not_there_is_made_by_the_first_advice() {
     let next = report.check("profile_load")["next"].as_str().unwrap().to_owned();
     assert!(next.starts_with("run: tunnelward init --profile mine "), "{next}");
     let init = next.lines().next().unwrap().to_owned() + " --profile-dir " + &profiles;
-    assert_eq!(patient.follow(&init), None);
+    assert_eq!(patient.follow(&init).await, None);
     assert_eq!(patient.look().await.check("profile_load")["status"], "PASS");
     let made = std::path::Path::new(&profiles).join("mine.yaml");
     assert_eq!(made.metadata().unwrap().permissions().mode() & 0o777, 0o600);

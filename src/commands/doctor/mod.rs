@@ -8,6 +8,7 @@
 pub mod advice;
 mod failures;
 pub mod finding;
+mod known;
 mod listener;
 mod local;
 mod peers;
@@ -162,7 +163,7 @@ fn meet(case: &mut Case<'_>, config: Config, offline: bool) {
     } else {
         None
     };
-    let known = peers::Known::of(case, &config);
+    let known = known::Known::of(case, &config);
     let met = match reason {
         Some((why, next)) => {
             peers::skip(case, &known, why, next);
