@@ -84,19 +84,24 @@ impl Known {
         let end = |word: &str| self.file.as_ref().map(|f| format!(" {word} {f}")).unwrap_or_default();
         // A variable is not set in the file.
         let of_proxy = if names.proxy.starts_with("the ") { String::new() } else { end("in") };
-        template
-            .replace("%url", &names.url)
-            .replace("%ca", &names.ca)
-            .replace("%certificate", &names.certificate)
-            .replace("%key", &names.certificate.replace("client_cert", "client_key"))
-            .replace("%pins", &names.pins)
-            .replace("%addresses", &names.addresses)
-            .replace("<PROXY_URL>%in", &format!("<PROXY_URL>{of_proxy}"))
-            .replace("%proxy", &names.proxy)
-            .replace("%at", &names.place)
-            .replace("%page", TUNNELS)
-            .replace("%config", &self.file.as_ref().map(|f| format!(" --config {f}")).unwrap_or_default())
-            .replace("%in", &end("in"))
+        let config = self.file.as_ref().map(|file| format!(" --config {file}")).unwrap_or_default();
+        let (proxied, inside) = (format!("<PROXY_URL>{of_proxy}"), end("in"));
+        let key = names.certificate.replace("client_cert", "client_key");
+        let words: [(&str, &str); 12] = [
+            ("%url", &names.url),
+            ("%ca", &names.ca),
+            ("%certificate", &names.certificate),
+            ("%key", &key),
+            ("%pins", &names.pins),
+            ("%addresses", &names.addresses),
+            ("<PROXY_URL>%in", &proxied),
+            ("%proxy", &names.proxy),
+            ("%at", &names.place),
+            ("%page", TUNNELS),
+            ("%config", &config),
+            ("%in", &inside),
+        ];
+        words.iter().fold(template.to_owned(), |text, (word, value)| text.replace(word, value))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whether the health listener can have its address. The address is bound and released; when somebody holds it, the holder
 //! is asked who it is.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +45,9 @@ pub fn check(case: &mut Case<'_>) {
     let holder = TcpStream::connect_timeout(&SocketAddr::new(local, address.port()), PATIENCE);
     let ours = holder.is_ok_and(|stream| {
         let patient = stream.set_read_timeout(Some(PATIENCE)).is_ok();
-        patient && stream.set_write_timeout(Some(PATIENCE)).is_ok() && is_ours(stream, &text)
+        patient
+            && stream.set_write_timeout(Some(PATIENCE)).is_ok()
+            && is_ours(OwnedFd::from(stream).into(), &text)
     });
     if ours {
         return case.report.pass(ID, format!("{address} is held by the running service"));
@@ -71,7 +75,7 @@ fn socket(case: &mut Case<'_>, path: &str) {
     let path = Path::new(path);
     if let Ok(stream) = UnixStream::connect(path) {
         let patient = stream.set_read_timeout(Some(PATIENCE)).is_ok();
-        if patient && is_ours(stream, "localhost") {
+        if patient && is_ours(OwnedFd::from(stream).into(), "localhost") {
             return case.report.pass(ID, format!("{shown} is held by the running service"));
         }
         let next = case.target().remove(keys::HEALTH_UNIX_SOCKET.yaml);
@@ -96,7 +100,7 @@ fn socket(case: &mut Case<'_>, path: &str) {
 }
 
 /// Whether the holder calls itself what we are. Its answer is looked through for two words and goes nowhere.
-fn is_ours(mut stream: impl Read + Write, host: &str) -> bool {
+fn is_ours(mut stream: File, host: &str) -> bool {
     let request = format!("GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     let mut answer = Vec::new();
     if stream.write_all(request.as_bytes()).is_err() {
