@@ -13,6 +13,8 @@ pub enum Exit {
     /// What was asked about is refused, or has changed: an answer of `policy explain` and `policy diff`, which scripts
     /// ask as they ask `grep`.
     Refused = 1,
+    /// A check of `doctor` failed. Its command line is wrong: [`Exit::Refused`], as with `tunnel-client`.
+    Unhealthy = 2,
     /// The command line is wrong (EX_USAGE).
     Usage = 64,
     /// State on disk is damaged (EX_DATAERR).

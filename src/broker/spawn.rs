@@ -3,13 +3,14 @@
 //! Every process is a fresh image of this binary in one of its hidden roles, so nothing of ours runs between fork
 //! and exec. What it inherits is named here and closed on exec otherwise.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use crate::config::types;
 use crate::ipc::handed;
@@ -153,6 +154,15 @@ impl Images {
         command.stdin(stdin_read).stdout(stdout_write).stderr(Stdio::piped());
         let (process, stderr) = Process::start(&mut command)?;
         Ok(Launched { process, status, stdin, stdout, stderr })
+    }
+
+    /// Runs one of our own commands to its end, with exactly this environment, and returns what it wrote.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn output(&self, arguments: &[&str], env: &BTreeMap<String, String>) -> io::Result<Output> {
+        let mut command = self.command(&[]);
+        command.arg0("tunnelward").args(arguments).env_clear().envs(env).stdin(Stdio::null()).output()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]

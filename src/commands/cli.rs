@@ -7,7 +7,9 @@ use argh::FromArgs;
 
 use super::audit::Audit;
 use super::confinement::Wanted;
+use super::doctor;
 use super::flags::RunFlags;
+use super::init::Init;
 use super::policy::PolicyCommand;
 use super::{complete, help, version};
 use crate::config::{Flags, argv, schema};
@@ -23,6 +25,10 @@ pub enum Cli {
     ConfigCheck(Flags),
     /// Show what of it counts, as YAML or JSON.
     ConfigShow(bool, Flags),
+    /// Find out what keeps it from working.
+    Doctor(doctor::Wanted),
+    /// Make a profile.
+    Init(Init),
     /// Say what is enforced.
     Confinement(Wanted),
     /// Show the pins of a host.
@@ -45,6 +51,8 @@ pub enum Cli {
     Print(String),
     /// Print this and complain.
     Usage(String),
+    /// The same for a command with exit codes of its own.
+    Unusable(String),
 }
 
 /// tunnelward: a hardened agent for the Secure MCP Tunnel.
@@ -65,6 +73,8 @@ enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
+    Doctor(DoctorCommand),
+    Init(Init),
     Pin(PinCommand),
     Policy(PolicyCommand),
     Version(VersionCommand),
@@ -148,6 +158,22 @@ struct ConfinementCommand {
     json: bool,
 }
 
+/// check configuration, machine and peers as run would use them, and say what mends what is wrong; exit 0 when nothing is, 2
+/// when a check failed, 1 when the command line is wrong; takes the flags of run too
+#[derive(FromArgs)]
+#[argh(subcommand, name = "doctor", usage = "[--explain] [--json] [--offline] [flags]")]
+struct DoctorCommand {
+    /// say why, with the evidence and what to do, for each check that did not pass
+    #[argh(switch)]
+    explain: bool,
+    /// print JSON instead of text
+    #[argh(switch)]
+    json: bool,
+    /// leave out what needs a peer
+    #[argh(switch)]
+    offline: bool,
+}
+
 /// start one stdio MCP server
 #[derive(FromArgs, Debug)]
 #[argh(subcommand, name = "launch")]
@@ -179,6 +205,17 @@ pub fn parse(arguments: &[String]) -> Cli {
     match words.as_slice() {
         ["run", flags @ ..] => run(flags),
         ["pin", rest @ ..] => with_flags(&["pin"], &[], rest),
+        ["doctor", rest @ ..] => {
+            doctor::usage(with_flags(&["doctor"], &["--explain", "--json", "--offline"], rest))
+        }
+        ["init", rest @ ..] => {
+            // As with the flags of run, a value may be joined to its flag.
+            let split = rest.iter().flat_map(|word| match word.split_once('=') {
+                Some((flag, value)) if flag.starts_with("--") => [Some(flag), Some(value)],
+                _ => [Some(*word), None],
+            });
+            top(&["init"].into_iter().chain(split.flatten()).collect::<Vec<_>>())
+        }
         ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
         ["config", "show", rest @ ..] => with_flags(&["config", "show"], &["--json"], rest),
         ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
@@ -215,7 +252,11 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
         (Cli::ConfigShow(json, _), Cli::Run(flags)) => Cli::ConfigShow(json, flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
-        (Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::ConfigShow(..) | Cli::Confinement(_), other)
+        (Cli::Doctor(wanted), Cli::Run(flags)) => Cli::Doctor(doctor::Wanted { flags, ..wanted }),
+        (
+            Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::ConfigShow(..) | Cli::Confinement(_) | Cli::Doctor(_),
+            other,
+        )
         | (other, _) => other,
     }
 }
@@ -254,6 +295,10 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
         }
+        Ok(Top { command: Some(Sub::Doctor(DoctorCommand { explain, json, offline })), .. }) => {
+            Cli::Doctor(doctor::Wanted { flags: Flags::default(), json, explain, offline })
+        }
+        Ok(Top { command: Some(Sub::Init(init)), .. }) => Cli::Init(init),
         Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),

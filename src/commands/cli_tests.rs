@@ -149,3 +149,32 @@ fn pin_takes_a_host_and_the_flags_of_run_in_any_order() {
     assert!(matches!(cli(&["pin", "--help"]), Cli::Print(text) if text.contains("host[:port]")));
     assert!(matches!(cli(&["look"]), Cli::Look));
 }
+
+#[test]
+fn doctor_takes_the_flags_of_run_and_ends_with_codes_of_its_own() {
+    match cli(&["doctor", "--json", "--log.level=debug", "--explain", "--offline", "--profile", "p"]) {
+        Cli::Doctor(wanted) => {
+            assert!(wanted.json && wanted.explain && wanted.offline);
+            assert_eq!(wanted.flags.last("log.level"), Some("debug"));
+            assert_eq!(wanted.flags.last("profile"), Some("p"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(cli(&["doctor", "--frobnicate"]), Cli::Unusable(_)));
+    assert!(matches!(cli(&["doctor", "--help"]), Cli::Print(_)));
+}
+
+#[test]
+fn init_takes_values_joined_to_their_flags() {
+    for words in [
+        &["init", "--tunnel-id=x", "--mcp-command=a=b c"][..],
+        &["init", "--tunnel-id", "x", "--mcp-command", "a=b c"],
+    ] {
+        let told = format!("{:?}", cli(words));
+        assert!(
+            told.contains("tunnel_id: Some(\"x\")") && told.contains("mcp_command: Some(\"a=b c\")"),
+            "{told}"
+        );
+    }
+    assert!(matches!(cli(&["init", "--cloudflared"]), Cli::Usage(_)));
+}

@@ -8,8 +8,10 @@ mod complete;
 mod config_check;
 mod config_show;
 pub mod confinement;
+pub mod doctor;
 mod flags;
 mod help;
+mod init;
 mod manual;
 mod pin;
 pub mod policy;
@@ -64,6 +66,9 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         },
         Cli::ConfigCheck(flags) => config_check::config_check(&flags, host),
         Cli::ConfigShow(json, flags) => config_show::config_show(&flags, host, json),
+        Cli::Doctor(wanted) => doctor::run(&wanted, host),
+        Cli::Init(command) => init::run(&command, host),
+        Cli::Unusable(text) => doctor::unusable(&text),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),
         Cli::Policy(command) => policy::run(&command, host),

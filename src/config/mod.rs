@@ -21,6 +21,7 @@ pub mod keys;
 mod no_proxy;
 mod own;
 pub mod packed;
+pub mod peek;
 pub mod peer;
 mod pem;
 mod problem;
@@ -43,10 +44,12 @@ mod worker;
 mod write;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use accounts::Accounts;
+pub use check::preflight;
 pub use problem::{Problem, exit_for};
+pub use profile::{directories as profile_directories, expand, is_name as is_profile_name};
 pub use sources::Flags;
 pub use types::Config;
 
@@ -129,6 +132,23 @@ pub fn show(flags: &Flags, host: Host<'_>, json: bool) -> Result<(String, Vec<Pr
     let settings = effective::effective(&mut sources);
     let text = if json { write::json(&settings) } else { write::yaml(&settings) };
     Ok((text, load(flags, host).err().unwrap_or_default()))
+}
+
+/// The file that `run` would read; `None` when none is named.
+///
+/// # Errors
+/// When two are named, or it is not there.
+pub fn selected(flags: &Flags, host: Host<'_>) -> Result<Option<PathBuf>, Problem> {
+    profile::select(flags, host)
+}
+
+/// Checks a text as if it were the file `path` of a configuration.
+///
+/// # Errors
+/// Every problem.
+pub fn load_text(path: &Path, text: &str, flags: &Flags, host: Host<'_>) -> Result<Config, Vec<Problem>> {
+    let (file, problems) = raw::parse(path, text).map_err(|problem| vec![problem])?;
+    check::config(sources::Sources::new(flags, host, Some(file), problems))
 }
 
 /// Reads and checks everything that `run` needs. Precedence: flag, environment, file, default.

@@ -50,11 +50,14 @@ pub fn select(flags: &Flags, host: Host<'_>) -> Result<Option<PathBuf>, Problem>
     }
 }
 
-fn profile(name: &str, place: &Place, directory: Option<&str>, host: Host<'_>) -> Result<PathBuf, Problem> {
+/// Whether a text can be the name of a profile.
+pub fn is_name(name: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let sound =
-        name.len() <= 128 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(legal);
-    if !sound {
+    name.len() <= 128 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(legal)
+}
+
+fn profile(name: &str, place: &Place, directory: Option<&str>, host: Host<'_>) -> Result<PathBuf, Problem> {
+    if !is_name(name) {
         let why = format!("invalid profile name {}", show(name));
         return Err(Problem::new(place, why).hint(
             "a name starts with a letter or digit and has at most 128 letters, digits, '.', '_' and '-'",
@@ -84,7 +87,7 @@ fn profile(name: &str, place: &Place, directory: Option<&str>, host: Host<'_>) -
 }
 
 /// Our directory first, then that of `tunnel-client`.
-fn directories(host: Host<'_>) -> Vec<PathBuf> {
+pub fn directories(host: Host<'_>) -> Vec<PathBuf> {
     let absolute = |name: &str| host.env.get(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let user = absolute("XDG_CONFIG_HOME").or_else(|| absolute("HOME").map(|h| h.join(".config")));
     let own = if host.is_root() {

@@ -164,6 +164,12 @@ impl Client {
         &self.log
     }
 
+    /// How many seconds the control plane's clock was ahead of ours in its last answer.
+    #[must_use]
+    pub fn seconds_ahead(&self) -> Option<i64> {
+        self.net.seconds_ahead()
+    }
+
     /// The bound on every request that is not a poll: poll timeout plus guardrail, at most 10 minutes.
     #[must_use]
     pub fn deadline(&self) -> Duration {

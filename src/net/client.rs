@@ -127,6 +127,20 @@ impl Client {
         self.send_once(request).await
     }
 
+    /// Connects as for a request to `uri`, with TLS where it says so, and closes the connection.
+    ///
+    /// # Errors
+    /// When it cannot be connected to.
+    pub async fn connect(&self, uri: &http::Uri) -> Result<(), Error> {
+        self.connector.clone().connect(uri.clone()).await.map(drop)
+    }
+
+    /// How many seconds the peer's clock was ahead of ours in its last answer, if that had a date.
+    #[must_use]
+    pub fn seconds_ahead(&self) -> Option<i64> {
+        self.clock.ahead()
+    }
+
     async fn send_once(&self, request: http::Request<Bytes>) -> Result<http::Response<Incoming>, Error> {
         let taken = Arc::new(AtomicBool::new(false));
         let empty = request.body().is_empty();

@@ -34,6 +34,11 @@ impl PeerClock {
         }
     }
 
+    /// Seconds that the peer was ahead of us in its last answer.
+    pub(super) fn ahead(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|ahead| *ahead != NEVER)
+    }
+
     /// Adds to a failure that is about time what is known of it.
     pub(super) fn explain(&self, error: Error) -> Error {
         match self.0.load(Ordering::Relaxed) {

@@ -21,5 +21,6 @@ pub mod panic;
 pub mod poll;
 pub mod process;
 pub mod signals;
+pub mod terminal;
 pub mod unix;
 pub mod watch;

@@ -87,6 +87,14 @@ fn chain(identity: &Identity) -> Result<Vec<CertificateDer<'static>>, Unusable> 
     all.map_err(|_| Unusable::CertificatePem)
 }
 
+/// How many whole days the certificate lasts; `None` when it cannot be read or has ended.
+#[must_use]
+pub fn days_left(identity: &Identity, now: SystemTime) -> Option<u64> {
+    let facts = x509::facts(chain(identity).ok()?.first()?).ok()?;
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    facts.not_after.checked_sub(now).map(|left| left / DAY)
+}
+
 /// Checks everything that can be known before it is presented, and returns what deserves a warning now.
 ///
 /// # Errors

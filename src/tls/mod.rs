@@ -13,7 +13,7 @@ mod x509;
 
 pub use client::{Trust, client_config};
 pub use failure::{find, is_about_time, is_pin, reason};
-pub use identity::{Unusable, own_certificates};
+pub use identity::{Unusable, days_left, own_certificates};
 pub use look::{Link, Look, Sight};
 pub use pin::NotPinned;
 

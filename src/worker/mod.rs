@@ -47,6 +47,7 @@ mod answers;
 mod call;
 mod dispatch;
 mod drain;
+pub mod examine;
 mod facts;
 mod front;
 mod guard;
@@ -64,6 +65,7 @@ mod start;
 mod stats;
 pub mod survey;
 mod upstreams;
+mod visit;
 
 /// The worker's whole life. Returns how it ended; the broker reads the reason from the log.
 #[must_use]

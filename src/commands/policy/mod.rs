@@ -4,7 +4,7 @@
 //! Reads the file of an operator and nothing of a peer: who meets one is a confined process of its own. The answers come
 //! from the engine that the worker uses.
 
-mod survey;
+pub(super) mod survey;
 
 use argh::FromArgs;
 use http::HeaderMap;
@@ -13,6 +13,7 @@ use super::{complain, complain_of, say};
 use crate::config::{self, Flags, Host, call_policy, keys};
 use crate::exit::Exit;
 use crate::policy::{self, Call, Mode, Policy, State};
+use crate::worker::survey::Task;
 
 /// check a call policy, or ask it about a call
 #[derive(FromArgs, Debug)]
@@ -115,14 +116,14 @@ pub fn run(command: &PolicyCommand, host: Host<'_>) -> Exit {
             Ok(policy) => answer(explain, &policy),
             Err(exit) => exit,
         },
-        Sub::Suggest(suggest) => match ask(suggest.config.as_ref(), host, false) {
+        Sub::Suggest(suggest) => match ask(suggest.config.as_ref(), host, Task::Suggest) {
             Ok(text) => {
                 say(&text);
                 Exit::Ok
             }
             Err(exit) => exit,
         },
-        Sub::Diff(diff) => match ask(diff.config.as_ref(), host, true) {
+        Sub::Diff(diff) => match ask(diff.config.as_ref(), host, Task::Differences) {
             Ok(text) if text.is_empty() => Exit::Ok,
             Ok(text) => {
                 say(&text);
@@ -134,14 +135,14 @@ pub fn run(command: &PolicyCommand, host: Host<'_>) -> Exit {
 }
 
 /// What the MCP servers of a profile lead to.
-fn ask(profile: Option<&String>, host: Host<'_>, differences: bool) -> Result<String, Exit> {
+fn ask(profile: Option<&String>, host: Host<'_>, task: Task) -> Result<String, Exit> {
     let config = super::load(&flags(profile), host)?;
-    if differences && config.worker.policy.is_none() {
+    if task == Task::Differences && config.worker.policy.is_none() {
         complain("the profile has no policy to compare with");
         return Err(Exit::Usage);
     }
     let base = host.env.get("TMPDIR").map(String::as_str);
-    survey::run(config, base, differences).map_err(|(exit, why)| {
+    survey::run(config, base, task).map(|said| said.text).map_err(|(exit, why)| {
         complain(&format!("the MCP servers could not be asked: {why}"));
         exit
     })

@@ -1,6 +1,7 @@
-//! Starts the confined process that asks the MCP servers, and the servers that are children, as the broker would.
+//! Starts the confined process that meets the peers, and the servers that are children, as the broker would.
 //!
-//! Confines itself as the broker first. Reads nothing of a server: what the survey says is text to be printed.
+//! Confines itself as the broker first, for good. Reads nothing of a peer: what the survey says is text to be printed, and
+//! so is the end of what a child wrote to stderr.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +23,7 @@ use crate::sys::message;
 use crate::sys::poll::{self, Interest};
 use crate::sys::process::{self, Kill};
 use crate::sys::unix;
-use crate::worker::survey::{CONNECTED, END, FAILED, MAX_FRAME, NOT_CONNECTED, Order, SOCKET, TEXT};
+use crate::worker::survey::{CONNECT, END, FAILED, MAX_FRAME, Order, TEXT, Task};
 
 /// From its start until the survey must have said everything.
 const WITHIN: Duration = Duration::from_secs(300);
@@ -31,6 +32,18 @@ const MAX_TEXT: usize = 4 << 20;
 /// How long a killed process may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 
+/// What is kept of a child's stderr, from its end: a message and where it came from.
+const MAX_LAST_WORDS: usize = 2048;
+
+/// What was said.
+#[derive(Debug)]
+pub struct Said {
+    /// By the survey.
+    pub text: String,
+    /// On stderr, at the end, by each of the commands.
+    pub last_words: Vec<Vec<u8>>,
+}
+
 /// What is wrong, with the exit code.
 pub type Failed = (Exit, String);
 
@@ -38,7 +51,7 @@ pub type Failed = (Exit, String);
 ///
 /// # Errors
 /// When the kernel lacks what is required, or the system or the survey fails.
-pub fn run(config: Config, base: Option<&str>, differences: bool) -> Result<String, Failed> {
+pub fn run(config: Config, base: Option<&str>, task: Task) -> Result<Said, Failed> {
     let abi =
         Kernel::probe().check(config.confinement.require).map_err(|e| (Exit::Unavailable, e.to_string()))?;
     let os = |e: &dyn std::fmt::Display| (Exit::Os, e.to_string());
@@ -51,7 +64,7 @@ pub fn run(config: Config, base: Option<&str>, differences: bool) -> Result<Stri
         Ok(_) => {
             let dressed: io::Result<Vec<_>> =
                 config.commands.into_iter().map(|command| scratch.dress(command)).collect();
-            dressed.and_then(|commands| ask(Config { commands, ..config }, differences)).map_err(|e| os(&e))
+            dressed.and_then(|commands| ask(Config { commands, ..config }, task)).map_err(|e| os(&e))
         }
         Err(e) => Err(os(&e)),
     };
@@ -63,8 +76,27 @@ pub fn run(config: Config, base: Option<&str>, differences: bool) -> Result<Stri
 /// A process that ends with this.
 struct Running {
     process: Process,
-    /// What it writes there is nobody's, but must have somewhere to go.
+    /// What it writes there must have somewhere to go.
     stderr: Option<OwnedFd>,
+    /// The end of that.
+    last_words: Vec<u8>,
+}
+
+impl Running {
+    /// Reads what is there on stderr; nothing more comes once it is closed.
+    fn hear(&mut self) {
+        let mut some = [0; 4096];
+        let Some(stderr) = &self.stderr else { return };
+        match rustix::io::read(stderr, &mut some) {
+            Ok(n @ 1..) => {
+                self.last_words.extend_from_slice(some.get(..n).unwrap_or_default());
+                let more = self.last_words.len().saturating_sub(MAX_LAST_WORDS);
+                self.last_words.drain(..more);
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(_) => self.stderr = None,
+        }
+    }
 }
 
 impl Drop for Running {
@@ -75,39 +107,44 @@ impl Drop for Running {
     }
 }
 
-fn ask(config: Config, differences: bool) -> io::Result<String> {
+fn ask(config: Config, task: Task) -> io::Result<Said> {
+    let start = |process, stderr| Running { process, stderr, last_words: Vec::new() };
     let mut running = Vec::new();
     let mut pipes = Vec::new();
     for server in &config.commands {
         let launched = Images::default().launch(server, config.worker.require)?;
-        running.push(Running { process: launched.process, stderr: launched.stderr });
+        running.push(start(launched.process, launched.stderr));
         pipes.push((launched.stdin, launched.stdout));
     }
     let survey = Images { worker: vec!["survey".into()], ..Images::default() }.worker()?;
-    running.push(Running { process: survey.process, stderr: survey.stderr });
-    handed::hand(&survey.socket, &Order { config: config.worker, differences })?;
+    running.push(start(survey.process, survey.stderr));
+    handed::hand(&survey.socket, &Order { config: config.worker, task })?;
     for (index, (stdin, stdout)) in pipes.iter().enumerate() {
         message::send(&survey.socket, index.to_string().as_bytes(), &[stdin.as_fd(), stdout.as_fd()])?;
     }
     drop(pipes);
-    listen(&survey.socket, &running, &config.unix_sockets)
+    let text = listen(&survey.socket, &mut running, &config.unix_sockets)?;
+    running.pop();
+    let last_words = running.iter_mut().map(|r| std::mem::take(&mut r.last_words)).collect();
+    Ok(Said { text, last_words })
 }
 
-/// Everything that the survey says, once it says that this was all. Connects the Unix sockets that it wants, which are
-/// those of the configuration.
-fn listen(socket: &OwnedFd, running: &[Running], unix_sockets: &BTreeMap<u8, PathBuf>) -> io::Result<String> {
+/// Everything that the survey says, once it says that this was all.
+fn listen(socket: &OwnedFd, running: &mut [Running], paths: &BTreeMap<u8, PathBuf>) -> io::Result<String> {
     let started = Instant::now();
     let mut text = Vec::new();
-    let mut streams: Vec<&OwnedFd> = running.iter().filter_map(|r| r.stderr.as_ref()).collect();
     loop {
         let left = WITHIN.checked_sub(started.elapsed()).ok_or(io::ErrorKind::TimedOut)?;
-        let interests: Vec<Interest<'_>> = std::iter::once(socket)
-            .chain(streams.iter().copied())
-            .map(|fd| Interest::read(fd.as_fd()))
-            .collect();
+        let streams = running.iter().filter_map(|r| r.stderr.as_ref());
+        let interests: Vec<Interest<'_>> =
+            std::iter::once(socket).chain(streams).map(|fd| Interest::read(fd.as_fd())).collect();
         let ready = poll::wait(&interests, Some(left))?;
         let mut readable = ready.iter().skip(1).map(|r| r.readable);
-        streams.retain(|stream| !readable.next().unwrap_or(false) || is_open(stream));
+        for heard in running.iter_mut().filter(|r| r.stderr.is_some()) {
+            if readable.next().unwrap_or(false) {
+                heard.hear();
+            }
+        }
         if !ready.first().is_some_and(|r| r.readable) {
             continue;
         }
@@ -121,26 +158,17 @@ fn listen(socket: &OwnedFd, running: &[Running], unix_sockets: &BTreeMap<u8, Pat
             Some((&TEXT, more)) if text.len() + more.len() <= MAX_TEXT && more.is_ascii() => {
                 text.extend_from_slice(more);
             }
-            Some((&SOCKET, [binding])) => match unix_sockets.get(binding).map(|path| unix::connect(path)) {
-                Some(Ok(connected)) => message::send(socket, &[CONNECTED], &[connected.as_fd()])?,
-                Some(Err(_)) => message::send(socket, &[NOT_CONNECTED], &[])?,
-                None => return Err(io::Error::other("the survey wants a socket that is not configured")),
-            },
+            Some((&CONNECT, [binding])) => {
+                // A server whose queue is full is one that cannot be reached.
+                let connected = paths.get(binding).and_then(|path| unix::connect(path).ok());
+                let fds: Vec<_> = connected.iter().map(|fd| fd.as_fd()).collect();
+                message::send(socket, b"-", &fds)?;
+            }
             Some((&FAILED, why)) => {
                 return Err(io::Error::other(String::from_utf8_lossy(why).escape_debug().to_string()));
             }
             Some(_) => return Err(io::Error::other("the survey says what is not legal")),
             None => return Err(io::Error::other("the survey ended before it had said everything")),
         }
-    }
-}
-
-/// Reads what is there; whether more may come.
-fn is_open(stream: &OwnedFd) -> bool {
-    let mut some = [0; 4096];
-    match rustix::io::read(stream, &mut some) {
-        Ok(0) => false,
-        Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => true,
-        Err(_) => false,
     }
 }

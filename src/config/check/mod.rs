@@ -30,7 +30,7 @@ mod withheld;
 use super::peer::Peer;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
-use super::types::{Binding, Channel, Config, HttpUrl, Transport, Worker};
+use super::types::{Binding, Channel, Command, Config, HttpUrl, Transport, Worker};
 use super::{Roots, keys};
 
 /// Most channels that can be declared; one more is kept for the reserved one.
@@ -143,6 +143,12 @@ pub fn members() -> Vec<String> {
         names.iter().map(|name| format!("{prefix}.{name}")).collect::<Vec<_>>()
     };
     lists.iter().flat_map(below).chain(policy.into_iter().map(|path| format!("policy.{path}"))).collect()
+}
+
+/// Why a command that can be started cannot do its work, and how to mend it: a script that is not there, an interpreter.
+pub fn preflight(command: &Command) -> Option<(String, String)> {
+    let path = command.env.get("PATH").map(String::as_str).unwrap_or_default();
+    runs::missing(&command.argv, path, &command.cwd).map(|missing| (missing.why, missing.fix))
 }
 
 /// What can only be said of all bindings together.

@@ -7,7 +7,10 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::program;
+use rustix::fs::Access;
+
+use super::program::{self, Missing};
+use crate::config::problem::show;
 use crate::config::shell;
 
 /// How often a command may stand for another one.
@@ -82,9 +85,16 @@ pub fn name(program: &str) -> &str {
 
 /// The files of a command. `path` is the `PATH` of the child.
 pub fn files(argv: &[String], path: &str, cwd: &Path) -> Vec<Run> {
-    let mut found = Finder { path, cwd, runs: Vec::new() };
+    let mut found = Finder { path, cwd, runs: Vec::new(), missing: None };
     found.command(argv, 0);
     found.runs
+}
+
+/// What a command names and cannot be run: the program of another one, the interpreter of a first line, a script.
+pub fn missing(argv: &[String], path: &str, cwd: &Path) -> Option<Missing> {
+    let mut found = Finder { path, cwd, runs: Vec::new(), missing: None };
+    found.command(argv, 0);
+    found.missing
 }
 
 /// The command that really runs: behind `env` and `sh -c`.
@@ -103,6 +113,12 @@ pub fn innermost(argv: &[String]) -> Vec<String> {
         }
     }
     command
+}
+
+/// What a shell does itself, and a command line may begin with.
+fn is_builtin(word: &str) -> bool {
+    const BUILTINS: &str = ". : [ alias cd command eval exit export read return set shift source test trap type ulimit umask unset wait";
+    BUILTINS.split(' ').any(|builtin| builtin == word)
 }
 
 /// The text of `sh -c TEXT`.
@@ -138,6 +154,7 @@ struct Finder<'a> {
     path: &'a str,
     cwd: &'a Path,
     runs: Vec<Run>,
+    missing: Option<Missing>,
 }
 
 impl Finder<'_> {
@@ -153,7 +170,13 @@ impl Finder<'_> {
         if depth > MAX_DEPTH {
             return None;
         }
-        let program = PathBuf::from(program::find(first, self.path, self.cwd).ok()?);
+        let program = match program::find(first, self.path, self.cwd) {
+            Ok(program) => PathBuf::from(program),
+            Err(Missing { why, fix }) => {
+                self.missing = Some(Missing { why: format!("program {} {why}", show(first)), fix });
+                return None;
+            }
+        };
         if name(first) == "env" {
             self.add(program, Kind::Program);
             return self.command(behind_env(arguments), depth.saturating_add(1));
@@ -163,6 +186,7 @@ impl Finder<'_> {
             let text = text_of_shell(arguments).filter(|_| std::ptr::eq(interpreter, &SHELL));
             match text.map(|text| plain(text)) {
                 Some(inner) => {
+                    let inner = inner.filter(|words| !words.first().is_some_and(|word| is_builtin(word)));
                     self.command(&inner.unwrap_or_default(), depth.saturating_add(1));
                 }
                 None => self.scripts(interpreter, arguments),
@@ -176,6 +200,7 @@ impl Finder<'_> {
 
     fn scripts(&mut self, interpreter: &'static Interpreter, arguments: &[String]) {
         let mut rest = arguments.iter();
+        let mut named = None;
         while let Some(argument) = rest.next() {
             let is = |options: &[&str]| options.contains(&argument.as_str());
             // `-uc` and `-Im` are two options in one.
@@ -192,9 +217,19 @@ impl Finder<'_> {
             } else if !argument.starts_with('-')
                 && let Some(file) = self.existing(argument)
             {
+                if rustix::fs::access(&file, Access::READ_OK).is_err() {
+                    let (why, fix) = ("is not readable", format!("fix: chmod +r {}", file.display()));
+                    self.missing = Some(Missing { why: format!("script {} {why}", show(argument)), fix });
+                }
                 self.add(file, interpreter.kind);
                 return;
+            } else if !argument.starts_with('-') && argument.contains(['/', '.']) {
+                named = named.or(Some(argument));
             }
+        }
+        if let Some(argument) = named {
+            let (why, fix) = ("was not found", "fix: install it or correct the path".into());
+            self.missing = Some(Missing { why: format!("script {} {why}", show(argument)), fix });
         }
     }
 

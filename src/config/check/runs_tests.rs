@@ -115,3 +115,27 @@ fn the_first_line_of_a_script_names_its_interpreter() {
     std::os::unix::fs::symlink("node", place.0.path().join("link")).unwrap();
     assert_eq!(place.runs("link"), ["p:link"]);
 }
+
+#[test]
+fn what_a_command_runs_and_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("server.py");
+    std::fs::write(&script, "#!/no/such/python\n").unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = script.display().to_string();
+    let missing = |words: &[&str]| {
+        let argv: Vec<String> = words.iter().map(|word| (*word).to_string()).collect();
+        missing(&argv, "/usr/bin:/bin", Path::new("/")).map(|missing| missing.why)
+    };
+    for good in [&["sh", "-c", "exit 0"][..], &["sh"], &["env", "A=b", "sh", "-c", "true"], &["sleep", "1"]] {
+        assert_eq!(missing(good), None, "{good:?}");
+    }
+    assert!(missing(&["sh", "/no/such.sh"]).unwrap().starts_with("script \"/no/such.sh\" was not found"));
+    assert!(
+        missing(&["sh", "-c", "no-such-program x"]).unwrap().starts_with("program \"no-such-program\" was")
+    );
+    assert!(
+        missing(&["env", "A=b", "no-such-program"]).unwrap().starts_with("program \"no-such-program\" was")
+    );
+    assert!(missing(&[&script]).unwrap().starts_with("program \"/no/such/python\" was not found"));
+}

@@ -23,6 +23,7 @@ use crate::log::Log;
 use crate::net::{self, BodyReader};
 
 mod answer;
+mod look;
 mod reply;
 mod request;
 mod rest;
