@@ -37,6 +37,7 @@ impl Broker {
         let [reloaded, refused] = truth.reloads;
         json!({
             "ready": reasons.is_empty(),
+            "ready_since": seconds(truth.ready_since.1),
             "reasons": reasons,
             "lifecycle": lifecycle,
             "started_at": seconds(truth.started_at),

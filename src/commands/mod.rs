@@ -9,6 +9,7 @@ mod config_check;
 mod config_show;
 pub mod confinement;
 mod flags;
+mod health;
 mod help;
 mod manual;
 mod pin;
@@ -75,11 +76,14 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             complain(&text);
             Exit::Usage
         }
+        Cli::Misused(text) => health::misused(&text),
+        Cli::Ask(asked, flags) => health::run(&asked, &flags, host),
         Cli::Pin(target, flags) => pin::pin(&target, &flags, host),
         Cli::Worker => run::worker(),
         Cli::Survey => run::survey(),
         Cli::Probe => confinement::subject::run(),
         Cli::Look => worker::look::run(),
+        Cli::Inquire => worker::inquire::run(),
         Cli::Launch(launch) => run::launch(launch),
     }
 }

@@ -227,6 +227,7 @@ impl Seen<'_> {
             "counted_since_seconds": self.since.as_secs(),
             "lifecycle": facts["lifecycle"],
             "ready": facts["ready"],
+            "since": facts["ready_since"],
             "reasons": facts["reasons"],
             "control_plane": {
                 "origin": self.control_plane,

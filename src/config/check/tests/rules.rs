@@ -184,13 +184,12 @@ fn what_has_no_effect_yet_is_said_once_each() {
     for name in [
         "harpoon.max_response_bytes",
         "harpoon.hosts_include_suffix",
-        "mcp.startup_wait_timeout",
         "mcp.discovery_extra_headers",
     ] {
         let sentence = format!("{name} is accepted but has no effect in this version");
         assert_eq!(warnings.iter().filter(|w| **w == sentence).count(), 1, "{warnings:?}");
     }
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
 }
 
 #[test]
