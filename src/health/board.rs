@@ -163,12 +163,17 @@ fn house(status: &Value, now: u64, out: &mut Vec<String>) {
         },
     );
     let confinement = &status["confinement"];
-    let of = |role: &str| {
-        let (abi, filters) = (&confinement[role]["landlock_abi"], &confinement[role]["seccomp_filters"]);
-        format!("{role} Landlock {}, {} filters", number(abi), number(filters))
+    let of = |what: &str| {
+        let [broker, worker] = ["broker", "worker"].map(|role| number(&confinement[role][what]));
+        format!("{broker}/{worker}")
     };
+    let (abi, filters) = (of("landlock_abi"), of("seccomp_filters"));
     let violations = number(&confinement["violations"]);
-    row(out, "confinement", format!("{}; {}; violations: {violations}", of("broker"), of("worker")));
+    row(
+        out,
+        "confinement",
+        format!("Landlock {abi}, filters {filters} (broker/worker); {violations} violations"),
+    );
     for certificate in rows(&status["certificates"]) {
         let left = number(&certificate["not_after"]).checked_sub(now).map(|left| left / DAY);
         let of = text(&certificate["of"], 40);

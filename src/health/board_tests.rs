@@ -45,7 +45,7 @@ child          files: restarting, restarted 2 times
 worker         restarted once; reloaded never, refused never
 audit          off: no call is recorded
 policy         none: everything may be called
-confinement    broker Landlock 7, 2 filters; worker Landlock 7, 3 filters; violations: 0
+confinement    Landlock 7/7, filters 2/3 (broker/worker); 0 violations
 certificate    control_plane.client_cert: 3 days left
 proxy          http://p:3128: UNREACHABLE
 
