@@ -88,7 +88,9 @@ fn calls(status: &Value, out: &mut Vec<String>) {
 }
 
 fn channels(status: &Value, out: &mut Vec<String>) {
-    out.push(table(["CHANNEL", "KIND", "TARGET", "STATE", "CALLS", "FAILED", "P50", "P99"].map(String::from)));
+    out.push(table(
+        ["CHANNEL", "KIND", "TARGET", "STATE", "CALLS", "FAILED", "P50", "P99"].map(String::from),
+    ));
     for channel in rows(&status["channels"]) {
         let state = if channel["reachable"] == true { "reachable" } else { "UNREACHABLE" };
         out.push(table([

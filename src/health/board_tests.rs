@@ -57,7 +57,8 @@ LAST CALLS
 
 #[test]
 fn a_document_that_is_something_else_is_shown_as_far_as_it_can_be_and_ends() {
-    for strange in [json!({}), json!([]), json!({"channels": {"a": 1}, "recent": [1, null, "x"], "ready": "yes"})]
+    for strange in
+        [json!({}), json!([]), json!({"channels": {"a": 1}, "recent": [1, null, "x"], "ready": "yes"})]
     {
         let lines = lines(&strange);
         assert!(lines[0].starts_with("NOT READY; tunnelward -"), "{lines:?}");
@@ -72,6 +73,7 @@ fn a_document_that_is_something_else_is_shown_as_far_as_it_can_be_and_ends() {
 #[test]
 fn times_are_said_in_two_units() {
     let spans = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 8_640_000].map(span);
-    let expected = ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "23 h 59 min", "1 d 0 h", "100 d 0 h"];
+    let expected =
+        ["0 s", "59 s", "1 min 0 s", "59 min 59 s", "1 h 0 min", "23 h 59 min", "1 d 0 h", "100 d 0 h"];
     assert_eq!(spans, expected);
 }

@@ -173,11 +173,7 @@ async fn ask(_: &Sealed, task: &Task, connection: &AsyncFd<OwnedFd>) -> Found {
 }
 
 /// The body, or as much of it as is wanted.
-async fn exchange(
-    task: &Task,
-    connection: &AsyncFd<OwnedFd>,
-    found: &mut Found,
-) -> Result<Vec<u8>, String> {
+async fn exchange(task: &Task, connection: &AsyncFd<OwnedFd>, found: &mut Found) -> Result<Vec<u8>, String> {
     let failed = |e: std::io::Error| format!("the connection failed: {}", e.kind());
     let request = response::request(task.page.path(), &task.host);
     write(connection, request.as_bytes()).await.map_err(failed)?;

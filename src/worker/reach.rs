@@ -132,7 +132,11 @@ pub async fn wait_for_main(lanes: &Lanes, wait: Duration, drain: &Drain, log: &L
             Err(_) => "timeout".into(),
         };
         if Instant::now() >= until {
-            log.warn("mcpclient", "mcp startup wait failed; polling begins", &[("error", why.clone().into())]);
+            log.warn(
+                "mcpclient",
+                "mcp startup wait failed; polling begins",
+                &[("error", why.clone().into())],
+            );
             lane.reach.with(|known| known.overdue = true);
             return lane.reach.learn(Some(why));
         }

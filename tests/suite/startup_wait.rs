@@ -46,7 +46,8 @@ async fn case_302_polling_begins_when_the_wait_is_over_and_the_reason_says_so_un
     world.plane.wait_for_poll(1, SOON).await;
     world.agent.logged(&["mcp startup wait failed; polling begins"]).await;
     let ready = until(&world.agent, Some("mcp_unreachable")).await;
-    let expected = "mcp startup wait failed: the MCP server of channel main cannot be reached: connection refused";
+    let expected =
+        "mcp startup wait failed: the MCP server of channel main cannot be reached: connection refused";
     let end = Instant::now() + SOON;
     while get(&world.agent, "/readyz").await.body != expected {
         assert!(Instant::now() < end, "{}", get(&world.agent, "/readyz").await.body);

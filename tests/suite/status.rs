@@ -53,16 +53,29 @@ async fn a_service_that_is_ready_is_found_in_every_way_that_it_can_be_named() {
     assert_eq!(ran.code, Some(0), "{}{}", ran.out, ran.err);
     let found = json(&ran);
     assert_eq!(found["result"], "ok");
-    assert_eq!((&found["locator"]["kind"], &found["locator"]["url_file"]), (&"url_file".into(), &file[11..].into()));
-    assert_eq!((&found["base_url"], &found["locator"]["resolved_base_url"]), (&url.clone().into(), &url.clone().into()));
+    assert_eq!(
+        (&found["locator"]["kind"], &found["locator"]["url_file"]),
+        (&"url_file".into(), &file[11..].into())
+    );
+    assert_eq!(
+        (&found["base_url"], &found["locator"]["resolved_base_url"]),
+        (&url.clone().into(), &url.clone().into())
+    );
     assert_eq!(found["healthz"]["url"], format!("{url}/healthz"));
     assert_eq!((&found["healthz"]["body"], &found["healthz"]["status"]), (&"live".into(), &200.into()));
     assert_eq!((&found["readyz"]["ok"], &found["readyz"]["error"]), (&true.into(), &Value::Null));
     assert!(found["control_plane_poll"]["value"].as_f64() > Some(1.7e9), "{found}");
-    assert_eq!((&found["process"]["pid"], &found["process"]["running"]), (&world.agent.pid().into(), &true.into()));
+    assert_eq!(
+        (&found["process"]["pid"], &found["process"]["running"]),
+        (&world.agent.pid().into(), &true.into())
+    );
     let text = ask(&["health", &file]).await.out;
-    for line in ["Locator:             url_file\n", "Healthz:             ok 200 live\n", "Process:             not asked\n", "Result:              OK\n"]
-    {
+    for line in [
+        "Locator:             url_file\n",
+        "Healthz:             ok 200 live\n",
+        "Process:             not asked\n",
+        "Result:              OK\n",
+    ] {
         assert!(text.contains(line), "{line} in {text}");
     }
     // A process that has ended.
@@ -186,7 +199,8 @@ async fn a_unix_socket_is_found_by_the_configuration_and_by_the_url_file() {
 
 #[tokio::test]
 async fn nobody_there_is_2_and_a_wrong_command_line_1() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let nowhere =
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     for command in ["health", "ready", "status"] {
         let ran = ask(&[command, "--port", &nowhere]).await;
         assert_eq!(ran.code, Some(2), "{}", ran.err);
@@ -204,8 +218,14 @@ async fn nobody_there_is_2_and_a_wrong_command_line_1() {
         }
     }
     let ran = ask(&["status", "--json", "--port", &nowhere]).await;
-    assert!(ran.code == Some(2) && ran.out.is_empty() && ran.err.contains("Connection refused"), "{}", ran.out);
-    for wrong in [&["status", "--watch", "0"][..], &["status", "3"], &["health", "--pid", "1", "--pid-file", "/p"]] {
+    assert!(
+        ran.code == Some(2) && ran.out.is_empty() && ran.err.contains("Connection refused"),
+        "{}",
+        ran.out
+    );
+    for wrong in
+        [&["status", "--watch", "0"][..], &["status", "3"], &["health", "--pid", "1", "--pid-file", "/p"]]
+    {
         assert_eq!(ask(wrong).await.code, Some(1), "{wrong:?}");
     }
     // What others can have is asked only when it is named.
@@ -252,8 +272,10 @@ enum Then {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_else_listens_there_is_not_believed_and_cannot_hold_or_mislead() {
-    let page = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
-    let escapes = r#"{"ready":false,"reasons":[{"text":"\u001b]0;title\u0007\u009b2J\u202e"}],"instance_id":"\u007f"}"#;
+    let page =
+        |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let escapes =
+        r#"{"ready":false,"reasons":[{"text":"\u001b]0;title\u0007\u009b2J\u202e"}],"instance_id":"\u007f"}"#;
     let deep = "[".repeat(40_000);
     for (says, then) in [
         (b"SSH-2.0-x\r\n".to_vec(), Then::Waits),
@@ -264,7 +286,10 @@ async fn whoever_else_listens_there_is_not_believed_and_cannot_hold_or_mislead()
         (b"HTTP/1.1 200 OK\r\n".to_vec(), Then::Waits),
         (b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), Then::Floods),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nready".to_vec(), Then::Ends),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nready\r\n0\r\n\r\n".to_vec(), Then::Ends),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nready\r\n0\r\n\r\n".to_vec(),
+            Then::Ends,
+        ),
         (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n".to_vec(), Then::Ends),
         (page("\u{1b}[2Jready\u{202e}"), Then::Ends),
         (page(escapes), Then::Ends),
@@ -273,7 +298,9 @@ async fn whoever_else_listens_there_is_not_believed_and_cannot_hold_or_mislead()
     ] {
         let port = stranger(says.clone(), then).await;
         let shown = String::from_utf8_lossy(&says[..says.len().min(60)]).into_owned();
-        for words in [&["status", "--json"][..], &["status"], &["health", "--require-control-plane-poll"], &["ready"]] {
+        for words in
+            [&["status", "--json"][..], &["status"], &["health", "--require-control-plane-poll"], &["ready"]]
+        {
             let began = Instant::now();
             let ran = ask(&[words, &["--port", &port]].concat()).await;
             assert!(began.elapsed() < Duration::from_secs(15), "{shown:?} {words:?}");
@@ -281,9 +308,17 @@ async fn whoever_else_listens_there_is_not_believed_and_cannot_hold_or_mislead()
             let believed = words == ["ready"] && says.starts_with(b"HTTP/1.1 200") && ran.code == Some(0);
             // A document that says so, likewise.
             let claimed = words == ["status"] && shown.contains("\"ready\":true") && ran.code == Some(0);
-            assert!(ran.code == Some(2) || believed || claimed, "{shown:?} {words:?}: {:?} {}", ran.code, ran.out);
+            assert!(
+                ran.code == Some(2) || believed || claimed,
+                "{shown:?} {words:?}: {:?} {}",
+                ran.code,
+                ran.out
+            );
             let all = [ran.out.as_str(), &ran.err].concat();
-            assert!(!all.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{words:?}: {all:?}");
+            assert!(
+                !all.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'),
+                "{words:?}: {all:?}"
+            );
             assert!(all.len() < 70_000, "{words:?}: {}", all.len());
         }
     }
@@ -300,7 +335,8 @@ async fn what_listens_there_is_read_by_a_process_that_is_confined() {
     let pid = child.id();
     let confined = eventually(|| {
         crate::agent::children_of(pid).into_iter().find_map(|pid| {
-            let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
+            let status =
+                std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
             let field = |name: &str| {
                 let line = status.lines().find(|line| line.starts_with(name))?;
                 line.split_whitespace().nth(1).map(str::to_string)
@@ -309,7 +345,12 @@ async fn what_listens_there_is_read_by_a_process_that_is_confined() {
         })
     })
     .await;
-    let ended = tokio::task::spawn_blocking(move || { let mut child = child; child.wait().unwrap() }).await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || {
+        let mut child = child;
+        child.wait().unwrap()
+    })
+    .await
+    .unwrap();
     assert!(confined.is_some(), "no confined process was seen");
     assert_eq!(ended.code(), Some(2));
 }

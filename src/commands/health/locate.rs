@@ -67,11 +67,10 @@ fn configured(flags: &Flags, host: Host<'_>, url_file: &mut Option<String>) -> R
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     match health.listen {
         None => Err("the configuration says health: {enabled: false}".into()),
-        Some(Listen::Unix(path)) => {
-            Ok(Base { url: format!("unix:{}", path.display()), at: At::Unix(path) })
-        }
+        Some(Listen::Unix(path)) => Ok(Base { url: format!("unix:{}", path.display()), at: At::Unix(path) }),
         Some(Listen::Tcp(address)) if address.port() == 0 => {
-            let file = health.url_file.ok_or("health.listen_addr has port 0, and there is no health.url_file")?;
+            let file =
+                health.url_file.ok_or("health.listen_addr has port 0, and there is no health.url_file")?;
             *url_file = Some(file.display().to_string());
             from_file(&file)
         }
@@ -98,7 +97,8 @@ fn parse(url: &str, remote: bool) -> Result<Base, String> {
     let url = url.trim().trim_end_matches('/');
     if let Some(encoded) = url.strip_prefix(UNIX) {
         let path = base64::bytes(&encoded.replace('-', "+").replace('_', "/"));
-        let path = path.map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes))).filter(|path| path.is_absolute());
+        let path =
+            path.map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes))).filter(|path| path.is_absolute());
         let path = path.ok_or("behind http+unix:// has to be an absolute path in base64url")?;
         return Ok(Base { url: url.into(), at: At::Unix(path) });
     }
@@ -113,11 +113,14 @@ fn parse(url: &str, remote: bool) -> Result<Base, String> {
         vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
     } else {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        let ip = bare.parse().map_err(|_| "the host has to be an address or localhost, and nothing follows it")?;
+        let ip =
+            bare.parse().map_err(|_| "the host has to be an address or localhost, and nothing follows it")?;
         vec![ip]
     };
     if let Some(ip) = ips.iter().find(|ip| !ip.is_loopback() && !remote) {
-        return Err(format!("{ip} is not loopback: an address that others can have has to be named by --url"));
+        return Err(format!(
+            "{ip} is not loopback: an address that others can have has to be named by --url"
+        ));
     }
     let addresses = ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     Ok(Base { url: url.into(), at: At::Tcp { authority: authority.into(), addresses } })

@@ -32,5 +32,8 @@ fn a_url_is_an_address_of_loopback_or_a_socket_unless_it_was_named() {
     // base64url of /run/a?b, which base64 writes with a slash.
     let base = parse("http+unix://L3J1bi9hP2I", false).unwrap();
     assert_eq!((base.host().as_str(), base.at), ("localhost", At::Unix("/run/a?b".into())));
-    assert_eq!(parse("http+unix://L_-_", false).unwrap().at, At::Unix(OsStr::from_bytes(b"/\xff\xbf").into()));
+    assert_eq!(
+        parse("http+unix://L_-_", false).unwrap().at,
+        At::Unix(OsStr::from_bytes(b"/\xff\xbf").into())
+    );
 }

@@ -70,11 +70,7 @@ pub struct HealthCommand {
 /// say whether a running service is ready, or why not; exit 0, or 2; 1 if the command line is wrong; takes the flags of
 /// run too
 #[derive(FromArgs, Debug)]
-#[argh(
-    subcommand,
-    name = "ready",
-    usage = "[--url <url> | --url-file <file> | --port <port>] [flags]"
-)]
+#[argh(subcommand, name = "ready", usage = "[--url <url> | --url-file <file> | --port <port>] [flags]")]
 pub struct ReadyCommand {
     /// where it listens
     #[argh(option)]
@@ -173,8 +169,7 @@ fn ask(locator: &Locator, page: Page) -> Found {
 /// Whether a terminal, or its reader, could be misled by it: control characters, and those that turn the direction of
 /// writing.
 fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A line that says nothing but what it shows.

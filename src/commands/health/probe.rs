@@ -88,13 +88,20 @@ fn read(file: &Path) -> Result<u32, String> {
 /// The report for a person.
 fn lines(report: &Value) -> String {
     let mut out = String::new();
-    let mut line = |name: &str, what: String| out.push_str(&format!("{:<20} {}\n", format!("{name}:"), plain(&what)));
+    let mut line =
+        |name: &str, what: String| out.push_str(&format!("{:<20} {}\n", format!("{name}:"), plain(&what)));
     let text = |value: &Value| value.as_str().unwrap_or("none").to_string();
     let locator = &report["locator"];
-    line("Locator", [text(&locator["kind"]), locator["error"].as_str().map(|e| format!(": {e}")).unwrap_or_default()].concat());
+    line(
+        "Locator",
+        [text(&locator["kind"]), locator["error"].as_str().map(|e| format!(": {e}")).unwrap_or_default()]
+            .concat(),
+    );
     line("Base URL", text(&report["base_url"]));
     line("UI URL", text(&report["ui_url"]));
-    for (name, of) in [("Healthz", "healthz"), ("Readyz", "readyz"), ("Control-plane poll", "control_plane_poll")] {
+    for (name, of) in
+        [("Healthz", "healthz"), ("Readyz", "readyz"), ("Control-plane poll", "control_plane_poll")]
+    {
         let page = &report[of];
         let word = match page["ok"].as_bool() {
             None => "not asked",
@@ -110,12 +117,15 @@ fn lines(report: &Value) -> String {
     }
     let process = &report["process"];
     let pid = process["pid"].as_u64().map(|pid| format!("{pid} ")).unwrap_or_default();
-    line("Process", match (process["running"].as_bool(), process["error"].as_str()) {
-        (_, Some(error)) => format!("FAIL {error}"),
-        (Some(true), None) => format!("{pid}runs"),
-        (Some(false), None) => format!("FAIL {pid}does not run"),
-        (None, None) => "not asked".into(),
-    });
+    line(
+        "Process",
+        match (process["running"].as_bool(), process["error"].as_str()) {
+            (_, Some(error)) => format!("FAIL {error}"),
+            (Some(true), None) => format!("{pid}runs"),
+            (Some(false), None) => format!("FAIL {pid}does not run"),
+            (None, None) => "not asked".into(),
+        },
+    );
     line("Result", if report["result"] == "ok" { "OK" } else { "FAIL" }.into());
     out
 }
