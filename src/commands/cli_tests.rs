@@ -149,3 +149,33 @@ fn pin_takes_a_host_and_the_flags_of_run_in_any_order() {
     assert!(matches!(cli(&["pin", "--help"]), Cli::Print(text) if text.contains("host[:port]")));
     assert!(matches!(cli(&["look"]), Cli::Look));
 }
+
+#[test]
+fn health_ready_and_status_take_options_of_their_own_and_the_flags_of_run() {
+    for words in [
+        &["health", "--url", "http://127.0.0.1:1", "--config=x", "--live"][..],
+        &["health", "--config", "x", "--live", "--url=http://127.0.0.1:1"],
+        &["ready", "--config", "x", "--port", "1"],
+        &["status", "--watch", "5", "--json", "--config", "x", "--url-file", "/u"],
+    ] {
+        match cli(words) {
+            Cli::Ask(_, flags) => assert_eq!(flags.last("config"), Some("x"), "{words:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Here it is the file of whom to look for, elsewhere the one that run makes.
+    match cli(&["health", "--pid-file", "/p"]) {
+        Cli::Ask(_, flags) => assert_eq!(flags.last("pid.file"), None),
+        other => panic!("{other:?}"),
+    }
+    for wrong in [
+        &["health", "--nonsense"][..],
+        &["ready", "x"],
+        &["status", "--port", "x"],
+        &["ready", "--url"],
+        &["health", "--jsn"],
+    ] {
+        assert!(matches!(cli(wrong), Cli::Misused(_)), "{wrong:?}");
+    }
+    assert!(matches!(cli(&["inquire"]), Cli::Inquire));
+}

@@ -48,7 +48,7 @@ fn standing(status: &Value, now: u64, out: &mut Vec<String>) {
     }
     out.push(line);
     out.extend(rows(&status["reasons"]).map(|reason| format!("  ! {}", text(&reason["text"], MAX_TEXT))));
-    if let Some(refusal) = status["reloads"]["last_refusal"].as_str() {
+    if let Some(refusal) = status.pointer("/reloads/last_refusal").and_then(Value::as_str) {
         out.push(format!("  ! reload refused: {}", cut(refusal, MAX_TEXT)));
     }
 }
@@ -166,7 +166,8 @@ fn house(status: &Value, now: u64, out: &mut Vec<String>) {
     );
     let confinement = &status["confinement"];
     let of = |what: &str| {
-        let [broker, worker] = ["broker", "worker"].map(|role| number(&confinement[role][what]));
+        let [broker, worker] = ["broker", "worker"]
+            .map(|role| confinement.get(role).and_then(|of| of.get(what)).map_or(0, number));
         format!("{broker}/{worker}")
     };
     let (abi, filters) = (of("landlock_abi"), of("seccomp_filters"));

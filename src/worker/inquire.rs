@@ -219,7 +219,7 @@ fn understand(page: Page, body: &[u8], found: &mut Found) {
         },
         Page::Document | Page::Board => match serde_json::from_slice::<Value>(body) {
             Ok(status) if found.status == Some(200) && status.is_object() => {
-                found.ready = status["ready"] == true;
+                found.ready = status.get("ready") == Some(&Value::Bool(true));
                 match page {
                     Page::Board => found.text = board::lines(&status).join("\n"),
                     _ => found.value = Some(status),

@@ -2,18 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use crate::agent::SOON;
+use crate::agent::{SOON, Setup};
 use crate::asking::{self, get, plan, until};
 use crate::lab::{ControlPlane, Stub, StubOptions};
+use crate::watchdog::Manager;
 use crate::world::World;
 
 /// The MCP server is down when the agent starts.
 async fn without_server(wait: &str) -> World {
+    without_server_as(wait, asking::own).await
+}
+
+/// The same with an agent that is started otherwise.
+async fn without_server_as(wait: &str, change: impl FnOnce(Setup) -> Setup) -> World {
     let plan = plan("").mcp(&format!("startup_wait_timeout: {wait}"));
     let plane = ControlPlane::start(crate::cases::options()).await;
     let stub = Stub::start(StubOptions::default()).await;
     stub.go_down();
-    let agent = asking::own(plan.setup(&plane, &stub)).start();
+    let agent = change(plan.setup(&plane, &stub)).start();
     World { plane, stub, agent }
 }
 
@@ -71,4 +77,17 @@ async fn a_wait_is_no_hindrance_to_a_stop() {
     let status = world.agent.ended(Duration::from_secs(6)).await;
     assert_eq!(status.and_then(|s| s.code()), Some(0));
     assert_eq!(world.plane.poll_count(), 0);
+}
+
+#[tokio::test]
+async fn a_wait_is_no_reason_not_to_feed_the_watchdog() {
+    let manager = Manager::new();
+    let mut world = without_server_as("10m", |setup| manager.watches(asking::own(setup))).await;
+    world.agent.logged(&["waiting for the mcp server"]).await;
+    // A loop that does not move is found after ten seconds.
+    manager.hears_for(Duration::from_secs(14)).await;
+    assert_eq!((world.plane.poll_count(), world.agent.count("worker started")), (0, 1));
+    world.stub.come_back().await;
+    until(&world.agent, None).await;
+    world.end().await;
 }

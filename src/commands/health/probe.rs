@@ -22,8 +22,8 @@ pub fn probe(wanted: &HealthCommand, locator: &Locator) -> Exit {
     let ok = is_ok(&live)
         && ready.as_ref().is_none_or(is_ok)
         && polled.as_ref().is_none_or(has_polled)
-        && process["running"] != false
-        && process["error"].is_null();
+        && process.get("running") != Some(&Value::Bool(false))
+        && process.get("error").is_none_or(Value::is_null);
     let page = |page: Page, found: &Found| {
         json!({
             "url": url(page),
