@@ -187,12 +187,10 @@ put 755 install.sh "$share/install.sh"
 for file in README.md SECURITY.md CHANGELOG.md LICENSE THIRD-PARTY.txt RUST-STD.html sbom.cdx.json build-info.json; do
     put 644 "$file" "$share/$file"
 done
-[ ! -f man/tunnelward.1 ] || put 644 man/tunnelward.1 "$prefix/share/man/man1/tunnelward.1"
-[ ! -f completions/tunnelward.bash ] ||
-    put 644 completions/tunnelward.bash "$prefix/share/bash-completion/completions/tunnelward"
-[ ! -f completions/_tunnelward ] || put 644 completions/_tunnelward "$prefix/share/zsh/site-functions/_tunnelward"
-[ ! -f completions/tunnelward.fish ] ||
-    put 644 completions/tunnelward.fish "$prefix/share/fish/vendor_completions.d/tunnelward.fish"
+put 644 man/tunnelward.1 "$prefix/share/man/man1/tunnelward.1"
+put 644 completions/tunnelward.bash "$prefix/share/bash-completion/completions/tunnelward"
+put 644 completions/_tunnelward "$prefix/share/zsh/site-functions/_tunnelward"
+put 644 completions/tunnelward.fish "$prefix/share/fish/vendor_completions.d/tunnelward.fish"
 
 # What an earlier version had and this one has not.
 if [ -r "$manifest" ]; then

@@ -1,4 +1,5 @@
-//! The exit codes of every command but `doctor` and `health`, which keep the codes their users script against.
+//! The exit codes of every command. `doctor`, `health`, `ready` and `status` have 0, 2 and 1, which their users script
+//! against.
 //!
 //! Owns the numbers and nothing else. Pure; used by every role.
 
@@ -13,8 +14,9 @@ pub enum Exit {
     /// What was asked about is refused, or has changed: an answer of `policy explain` and `policy diff`, which scripts
     /// ask as they ask `grep`.
     Refused = 1,
-    /// A check of `doctor` failed. Its command line is wrong: [`Exit::Refused`], as with `tunnel-client`.
-    Unhealthy = 2,
+    /// A check of `doctor` failed; `health`, `ready` and `status` find the service not well, or do not find it. With a
+    /// command line that they do not understand they end with 1, as `tunnel-client` does.
+    Unwell = 2,
     /// The command line is wrong (EX_USAGE).
     Usage = 64,
     /// State on disk is damaged (EX_DATAERR).

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -60,6 +61,19 @@ pub fn run<T: Serialize, A: DeserializeOwned>(
     task: &T,
     bound: Duration,
 ) -> Result<A, ErrandError> {
+    run_with(role, task, None, bound)
+}
+
+/// The same with a descriptor that goes with the task.
+///
+/// # Errors
+/// As above.
+pub fn run_with<T: Serialize, A: DeserializeOwned>(
+    role: &str,
+    task: &T,
+    with: Option<OwnedFd>,
+    bound: Duration,
+) -> Result<A, ErrandError> {
     let json = Zeroizing::new(serde_json::to_vec(task).map_err(io::Error::other)?);
     let content = memfd::sealed(&json)?;
     let images = Images { worker: vec![role.into()], ..Images::default() };
@@ -67,7 +81,8 @@ pub fn run<T: Serialize, A: DeserializeOwned>(
     // What it has to say goes over the socket.
     drop(started.stderr);
     let mut channel: Channel<Errand, A> = Channel::new(started.socket);
-    channel.queue(&Errand::of(&json), vec![content]).map_err(io::Error::other)?;
+    let fds = [content].into_iter().chain(with).collect();
+    channel.queue(&Errand::of(&json), fds).map_err(io::Error::other)?;
     let answer = converse(&mut channel, bound);
     drop(channel);
     if answer.is_ok() {

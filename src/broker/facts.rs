@@ -53,6 +53,7 @@ impl Broker {
         let [reloaded, refused] = truth.reloads;
         object([
             ("ready", Value::from(reasons.is_empty())),
+            ("ready_since", Value::from(seconds(truth.ready_since.1))),
             ("reasons", Value::from(reasons)),
             ("lifecycle", Value::from(lifecycle)),
             ("started_at", Value::from(seconds(truth.started_at))),

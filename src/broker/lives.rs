@@ -50,8 +50,9 @@ impl Broker {
             return;
         };
         if worker.is_ready() {
-            worker.go(&self.log);
-            if !std::mem::replace(&mut self.started, true) {
+            let first = !std::mem::replace(&mut self.started, true);
+            worker.go(first, &self.log);
+            if first {
                 self.log.info("broker", "🟢 tunnel-client started", &[]);
             }
         }

@@ -236,8 +236,8 @@ impl Player {
                 let line = lines.map(Result::unwrap).find(|l| l.contains("pong")).unwrap();
                 self.log.info("fake", "echo", &[("line", line.into()), ("generation", generation.into())]);
             }
-            ("late", ToWorker::Go {}) => self.says(FromWorker::Beat { late_ms: 10_001 }),
-            ("overdue", ToWorker::Go {}) => self.asks_within(1, "r1", 0),
+            ("late", ToWorker::Go { .. }) => self.says(FromWorker::Beat { late_ms: 10_001 }),
+            ("overdue", ToWorker::Go { .. }) => self.asks_within(1, "r1", 0),
             // It moves, but for that one call.
             ("overdue", ToWorker::Verdict { .. }) => loop {
                 std::thread::sleep(Duration::from_secs(1));

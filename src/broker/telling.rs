@@ -18,9 +18,9 @@ const MAX_QUEUED: usize = 3 * MAX_HELD;
 
 impl Worker {
     /// Lets it use the network.
-    pub fn go(&mut self, log: &Log) {
+    pub fn go(&mut self, first: bool, log: &Log) {
         self.stage = Stage::Serving;
-        self.say(&ToWorker::Go {}, Vec::new(), log);
+        self.say(&ToWorker::Go { first }, Vec::new(), log);
     }
 
     /// Makes it answer, with a failure, for calls that a dead worker held.

@@ -25,6 +25,8 @@ pub struct Truth {
     /// Workers die again and again.
     pub spent: bool,
     pub(super) started_at: SystemTime,
+    /// Whether the service is ready, and since when it is, or is not.
+    pub(super) ready_since: (bool, SystemTime),
     pub(super) worker_restarts: u64,
     pub(super) reloads: [u64; 2],
     pub(super) violations: u64,
@@ -47,6 +49,7 @@ impl Truth {
             refused: None,
             spent: false,
             started_at: SystemTime::now(),
+            ready_since: (false, SystemTime::now()),
             worker_restarts: 0,
             reloads: [0; 2],
             violations: 0,
@@ -116,6 +119,9 @@ impl Broker {
     /// Lets the service manager show what readiness shows.
     pub(super) fn say_how_it_is(&mut self) {
         let reasons = self.reasons();
+        if self.truth.ready_since.0 != reasons.is_empty() {
+            self.truth.ready_since = (reasons.is_empty(), SystemTime::now());
+        }
         let sentence = ready::sentence(&reasons);
         match &self.truth.refused {
             Some(refused) if self.truth.stopping.is_none() => {

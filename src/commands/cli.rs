@@ -9,12 +9,13 @@ use super::audit::Audit;
 use super::confinement::Wanted;
 use super::doctor;
 use super::flags::RunFlags;
+use super::health::{self, Asked, HealthCommand, ReadyCommand, StatusCommand};
 use super::init::Init;
 use super::policy::PolicyCommand;
 use super::{complete, help, version};
 use crate::config::{Flags, argv, schema};
 use crate::policy::nearest;
-use crate::worker::look;
+use crate::worker::{inquire, look};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Cli {
     Confinement(Wanted),
     /// Show the pins of a host.
     Pin(String, Flags),
+    /// Ask a running service how it is.
+    Ask(Asked, Flags),
     /// Begin, verify or read an audit log.
     Audit(Audit),
     /// Check or ask a call policy.
@@ -45,14 +48,16 @@ pub enum Cli {
     Probe,
     /// Be the worker that looks at a peer.
     Look,
+    /// Be the worker that asks a health listener.
+    Inquire,
     /// Be a stdio MCP server.
     Launch(Launch),
     /// Print this and be content.
     Print(String),
     /// Print this and complain.
     Usage(String),
-    /// The same for a command with exit codes of its own.
-    Unusable(String),
+    /// The same for a command that users of `tunnel-client` know.
+    Misused(String),
 }
 
 /// tunnelward: a hardened agent for the Secure MCP Tunnel.
@@ -79,6 +84,9 @@ enum Sub {
     Policy(PolicyCommand),
     Version(VersionCommand),
     Completions(CompletionsCommand),
+    Health(HealthCommand),
+    Ready(ReadyCommand),
+    Status(StatusCommand),
 }
 
 /// print the version
@@ -195,6 +203,7 @@ pub fn parse(arguments: &[String]) -> Cli {
         ["survey"] => return Cli::Survey,
         ["probe"] => return Cli::Probe,
         [look::ROLE] => return Cli::Look,
+        [inquire::ROLE] => return Cli::Inquire,
         ["launch", rest @ ..] => return launch(rest),
         ["-h" | "--help"] | [] => return help::about(&[]),
         ["help", topic @ ..] => return help::about(topic),
@@ -204,10 +213,7 @@ pub fn parse(arguments: &[String]) -> Cli {
     }
     match words.as_slice() {
         ["run", flags @ ..] => run(flags),
-        ["pin", rest @ ..] => with_flags(&["pin"], &[], rest),
-        ["doctor", rest @ ..] => {
-            doctor::usage(with_flags(&["doctor"], &["--explain", "--json", "--offline"], rest))
-        }
+        ["pin", rest @ ..] => with_flags(&["pin"], &[], &[], rest),
         ["init", rest @ ..] => {
             // As with the flags of run, a value may be joined to its flag.
             let split = rest.iter().flat_map(|word| match word.split_once('=') {
@@ -216,10 +222,26 @@ pub fn parse(arguments: &[String]) -> Cli {
             });
             top(&["init"].into_iter().chain(split.flatten()).collect::<Vec<_>>())
         }
-        ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], rest),
-        ["config", "show", rest @ ..] => with_flags(&["config", "show"], &["--json"], rest),
-        ["confinement" | "sandbox", rest @ ..] => with_flags(&["confinement"], &["--probe", "--json"], rest),
+        ["config", "check", rest @ ..] => with_flags(&["config", "check"], &[], &[], rest),
+        ["config", "show", rest @ ..] => with_flags(&["config", "show"], &["--json"], &[], rest),
+        ["confinement" | "sandbox", rest @ ..] => {
+            with_flags(&["confinement"], &["--probe", "--json"], &[], rest)
+        }
+        ["doctor", rest @ ..] => {
+            misused(with_flags(&["doctor"], &["--explain", "--json", "--offline"], &[], rest))
+        }
+        [command @ ("health" | "ready" | "status"), rest @ ..] => {
+            misused(with_flags(&[command], &health::SWITCHES, &health::OPTIONS, rest))
+        }
         _ => top(&words),
+    }
+}
+
+/// A wrong command line of a command that ends by the codes of `tunnel-client`.
+fn misused(parsed: Cli) -> Cli {
+    match parsed {
+        Cli::Usage(text) => Cli::Misused(text),
+        other => other,
     }
 }
 
@@ -230,10 +252,20 @@ fn run(flags: &[&str]) -> Cli {
     }
 }
 
-/// A command with words and `switches` of its own; the flags of `run` among its words are left to `run` to read.
-fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
-    let (own, rest): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| switches.contains(word));
-    let rest = match normalised(command, switches, &rest) {
+/// A command with words, `switches` and `options` (which have a value) of its own; the flags of `run` among its words are
+/// left to `run` to read.
+fn with_flags(command: &[&str], switches: &[&str], options: &[&str], words: &[&str]) -> Cli {
+    let (mut own, mut rest): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.split_once('=') {
+            Some((name, value)) if options.contains(&name) => own.extend([name, value]),
+            None if options.contains(word) => own.extend([*word].into_iter().chain(words.next().copied())),
+            _ if switches.contains(word) => own.push(word),
+            _ => rest.push(word),
+        }
+    }
+    let rest = match normalised(command, &[switches, options].concat(), &rest) {
         Ok(rest) => rest,
         Err(usage) => return Cli::Usage(usage),
     };
@@ -251,10 +283,16 @@ fn with_flags(command: &[&str], switches: &[&str], words: &[&str]) -> Cli {
         (Cli::Pin(target, _), Cli::Run(flags)) => Cli::Pin(target, flags),
         (Cli::ConfigCheck(_), Cli::Run(flags)) => Cli::ConfigCheck(flags),
         (Cli::ConfigShow(json, _), Cli::Run(flags)) => Cli::ConfigShow(json, flags),
+        (Cli::Ask(asked, _), Cli::Run(flags)) => Cli::Ask(asked, flags),
         (Cli::Confinement(wanted), Cli::Run(flags)) => Cli::Confinement(Wanted { flags, ..wanted }),
         (Cli::Doctor(wanted), Cli::Run(flags)) => Cli::Doctor(doctor::Wanted { flags, ..wanted }),
         (
-            Cli::Pin(..) | Cli::ConfigCheck(_) | Cli::ConfigShow(..) | Cli::Confinement(_) | Cli::Doctor(_),
+            Cli::Pin(..)
+            | Cli::ConfigCheck(_)
+            | Cli::ConfigShow(..)
+            | Cli::Confinement(_)
+            | Cli::Doctor(_)
+            | Cli::Ask(..),
             other,
         )
         | (other, _) => other,
@@ -300,6 +338,9 @@ fn top(words: &[&str]) -> Cli {
         }
         Ok(Top { command: Some(Sub::Init(init)), .. }) => Cli::Init(init),
         Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
+        Ok(Top { command: Some(Sub::Health(c)), .. }) => Cli::Ask(Asked::Health(c), Flags::default()),
+        Ok(Top { command: Some(Sub::Ready(c)), .. }) => Cli::Ask(Asked::Ready(c), Flags::default()),
+        Ok(Top { command: Some(Sub::Status(c)), .. }) => Cli::Ask(Asked::Status(c), Flags::default()),
         Ok(Top { command: None, .. }) => Cli::Usage("a command is needed; run tunnelward --help".into()),
         Err(early) => early_exit(early),
     }

@@ -160,7 +160,7 @@ fn doctor_takes_the_flags_of_run_and_ends_with_codes_of_its_own() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(matches!(cli(&["doctor", "--frobnicate"]), Cli::Unusable(_)));
+    assert!(matches!(cli(&["doctor", "--frobnicate"]), Cli::Misused(_)));
     assert!(matches!(cli(&["doctor", "--help"]), Cli::Print(_)));
 }
 
@@ -177,4 +177,34 @@ fn init_takes_values_joined_to_their_flags() {
         );
     }
     assert!(matches!(cli(&["init", "--cloudflared"]), Cli::Usage(_)));
+}
+
+#[test]
+fn health_ready_and_status_take_options_of_their_own_and_the_flags_of_run() {
+    for words in [
+        &["health", "--url", "http://127.0.0.1:1", "--config=x", "--live"][..],
+        &["health", "--config", "x", "--live", "--url=http://127.0.0.1:1"],
+        &["ready", "--config", "x", "--port", "1"],
+        &["status", "--watch", "5", "--json", "--config", "x", "--url-file", "/u"],
+    ] {
+        match cli(words) {
+            Cli::Ask(_, flags) => assert_eq!(flags.last("config"), Some("x"), "{words:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Here it is the file of whom to look for, elsewhere the one that run makes.
+    match cli(&["health", "--pid-file", "/p"]) {
+        Cli::Ask(_, flags) => assert_eq!(flags.last("pid.file"), None),
+        other => panic!("{other:?}"),
+    }
+    for wrong in [
+        &["health", "--nonsense"][..],
+        &["ready", "x"],
+        &["status", "--port", "x"],
+        &["ready", "--url"],
+        &["health", "--jsn"],
+    ] {
+        assert!(matches!(cli(wrong), Cli::Misused(_)), "{wrong:?}");
+    }
+    assert!(matches!(cli(&["inquire"]), Cli::Inquire));
 }

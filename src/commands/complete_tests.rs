@@ -20,8 +20,14 @@ fn commands_and_those_below_them_are_offered() {
 
 #[test]
 fn every_flag_is_offered_where_the_flags_of_run_are_taken() {
-    for command in [&["run"][..], &["config", "check"], &["config", "show"], &["confinement"], &["pin", "h"]]
-    {
+    for command in [
+        &["run"][..],
+        &["config", "check"],
+        &["config", "show"],
+        &["confinement"],
+        &["pin", "h"],
+        &["status"],
+    ] {
         let offered = names(&[command, &["--"]].concat());
         for key in ALL.iter().filter(|key| !key.flag.is_empty()) {
             let flag = format!("--{}", key.flag);
@@ -37,4 +43,6 @@ fn a_value_is_left_to_the_shell() {
     assert_eq!(candidates(&["run", "--config", ""]), "");
     assert_eq!(candidates(&["audit", "verify", "--key", ""]), "");
     assert_eq!(candidates(&["run", "--config=x", ""]), "");
+    assert_eq!(candidates(&["health", "--url-file", ""]), "");
+    assert!(names(&["health", "--req"]) == ["--require-control-plane-poll"]);
 }

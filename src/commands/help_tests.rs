@@ -77,7 +77,7 @@ fn what_the_topics_name_exists() {
 fn help_of_a_command_is_its_help() {
     assert!(print(&["run"]).starts_with("Usage: tunnelward run"));
     assert!(print(&["audit", "verify"]).starts_with("Usage: tunnelward audit verify"));
-    assert!(print(&["man"]).starts_with(".TH TUNNELWARD 8"));
+    assert!(print(&["man"]).starts_with(".TH TUNNELWARD 1"));
     match about(&["nonsense"]) {
         Cli::Usage(text) => assert!(text.contains("configuration"), "{text}"),
         other => panic!("{other:?}"),

@@ -3,10 +3,10 @@
 use super::help::{Topic, topics};
 use super::tables::{Command, Entry, flags};
 
-/// tunnelward(8).
+/// tunnelward(1).
 pub fn page() -> String {
     let mut out = format!(
-        ".TH TUNNELWARD 8 \"\" \"tunnelward {}\"\n.SH NAME\ntunnelward \\- a hardened agent for the Secure MCP Tunnel\n",
+        ".TH TUNNELWARD 1 \"\" \"tunnelward {}\"\n.SH NAME\ntunnelward \\- a hardened agent for the Secure MCP Tunnel\n",
         env!("CARGO_PKG_VERSION")
     );
     out.push_str(".SH SYNOPSIS\n.B tunnelward\n.I command\n[\n.I arguments\n]\n.SH COMMANDS\n");

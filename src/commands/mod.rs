@@ -10,6 +10,7 @@ mod config_show;
 pub mod confinement;
 pub mod doctor;
 mod flags;
+mod health;
 mod help;
 mod init;
 mod manual;
@@ -68,7 +69,6 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
         Cli::ConfigShow(json, flags) => config_show::config_show(&flags, host, json),
         Cli::Doctor(wanted) => doctor::run(&wanted, host),
         Cli::Init(command) => init::run(&command, host),
-        Cli::Unusable(text) => doctor::unusable(&text),
         Cli::Confinement(wanted) => confinement::run(&wanted, host),
         Cli::Audit(command) => audit::run(&command, host),
         Cli::Policy(command) => policy::run(&command, host),
@@ -80,11 +80,14 @@ pub fn dispatch(arguments: &[String], take_env: fn() -> BTreeMap<String, String>
             complain(&text);
             Exit::Usage
         }
+        Cli::Misused(text) => health::misused(&text),
+        Cli::Ask(asked, flags) => health::run(&asked, &flags, host),
         Cli::Pin(target, flags) => pin::pin(&target, &flags, host),
         Cli::Worker => run::worker(),
         Cli::Survey => run::survey(),
         Cli::Probe => confinement::subject::run(),
         Cli::Look => worker::look::run(),
+        Cli::Inquire => worker::inquire::run(),
         Cli::Launch(launch) => run::launch(launch),
     }
 }

@@ -21,11 +21,15 @@ pub fn encode(bytes: &[u8]) -> Zeroizing<String> {
     text
 }
 
-/// The bytes of a text, if it is one; bits that are left over are not looked at.
+/// So many bytes of a text, if it is one of so many; bits that are left over are not looked at.
 pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    bytes(text)?.try_into().ok()
+}
+
+/// The bytes of a text of any length.
+pub fn bytes(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
-    let mut bytes = [0; N];
-    let mut filled = bytes.iter_mut();
+    let mut bytes = Vec::with_capacity(text.len());
     let (mut held, mut bits) = (0u32, 0u32);
     for character in text.bytes() {
         let value = ALPHABET.iter().position(|c| *c == character)?;
@@ -33,9 +37,9 @@ pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
         bits = bits.saturating_add(6);
         if bits >= 8 {
             bits = bits.saturating_sub(8);
-            *filled.next()? = u8::try_from(held >> bits & 0xff).ok()?;
+            bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
         }
         held &= (1 << bits) - 1;
     }
-    filled.next().is_none().then_some(bytes)
+    Some(bytes)
 }

@@ -115,6 +115,18 @@ pub fn load_roots(flags: &Flags, host: Host<'_>, target: &types::HttpUrl) -> Res
     check::roots(sources::Sources::new(flags, host, file, Vec::new()), target)
 }
 
+/// Where a service with this configuration answers for its health. Nothing else is looked at, and no secret is read.
+///
+/// # Errors
+/// What is wrong with that part.
+pub fn load_health(flags: &Flags, host: Host<'_>) -> Result<health::Health, Vec<Problem>> {
+    let file = match profile::select(flags, host).map_err(|problem| vec![problem])? {
+        None => None,
+        Some(path) => Some(raw::open(&path).map_err(|problem| vec![problem])?.0),
+    };
+    check::listener(sources::Sources::new(flags, host, file, Vec::new()))
+}
+
 /// The content of a file that a configuration was read from, wiped when it is dropped.
 ///
 /// # Errors

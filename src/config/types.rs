@@ -228,6 +228,8 @@ pub enum Transport {
 pub struct Mcp {
     /// Static headers for every request to a configured HTTP server; headers of the command win.
     pub extra_headers: Vec<(String, Kept)>,
+    /// How long the first poll waits for the HTTP server of the channel `main` at the start.
+    pub startup_wait: Duration,
     /// Bound on one command from dispatch to terminal answer.
     pub connection_max_ttl: Duration,
     /// Commands in progress per channel.

@@ -46,6 +46,7 @@ pub(crate) fn worker(origin: &str) -> Worker {
         bindings: vec![http("main")],
         mcp: Mcp {
             extra_headers: Vec::new(),
+            startup_wait: Duration::ZERO,
             connection_max_ttl: Duration::from_secs(600),
             max_concurrent_requests: 10,
             stdio_send_initialized: false,

@@ -95,6 +95,8 @@ pub const CODES: [&str; 20] = [
 ];
 /// What is said in place of all others by a worker that the broker does not answer.
 pub const SILENT: &str = "the broker does not answer";
+/// What a reason of an unreachable server begins with that did not come in the time that was given it at the start.
+pub const WAIT_FAILED: &str = "mcp startup wait failed: ";
 /// What is said when nothing is wrong.
 const READY: &str = "polling the control plane";
 
@@ -131,7 +133,9 @@ pub fn judge<'a>(state: &State<'_>, servers: impl Iterator<Item = (&'a str, Serv
         let (code, text) = match server {
             Server::Fine => continue,
             Server::Unreachable(why) => {
-                ("mcp_unreachable", format!("the MCP server of channel {channel} cannot be reached: {why}"))
+                let (prefix, why) = why.strip_prefix(WAIT_FAILED).map_or(("", why), |why| (WAIT_FAILED, why));
+                let text = format!("{prefix}the MCP server of channel {channel} cannot be reached: {why}");
+                ("mcp_unreachable", text)
             }
             Server::Unknown => {
                 ("mcp_unknown", format!("the MCP server of channel {channel} has not been reached yet"))

@@ -245,6 +245,7 @@ impl Seen<'_> {
             ("counted_since_seconds", Value::from(self.since.as_secs())),
             ("lifecycle", facts["lifecycle"].clone()),
             ("ready", facts["ready"].clone()),
+            ("since", facts["ready_since"].clone()),
             ("reasons", facts["reasons"].clone()),
             (
                 "control_plane",

@@ -130,7 +130,10 @@ pub enum ToWorker {
         instance_id: String,
     },
     /// Answer to `Ready`: the network may be used now.
-    Go {},
+    Go {
+        /// No worker of this service was told so before.
+        first: bool,
+    },
     /// A call that a dead worker held: answer it with a failure, forward nothing, say when it is done.
     Orphan(Ask),
     /// Answer to `Ask`.

@@ -128,7 +128,7 @@ async fn head(connection: &AsyncFd<OwnedFd>, pages: &Pages) -> Result<Option<Req
     }
 }
 
-async fn read(connection: &AsyncFd<OwnedFd>, chunk: &mut [u8]) -> io::Result<usize> {
+pub(super) async fn read(connection: &AsyncFd<OwnedFd>, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
         let mut ready = connection.readable().await?;
         match listen::recv(connection.get_ref(), chunk) {
@@ -139,7 +139,7 @@ async fn read(connection: &AsyncFd<OwnedFd>, chunk: &mut [u8]) -> io::Result<usi
     }
 }
 
-async fn write(connection: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn write(connection: &AsyncFd<OwnedFd>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let mut ready = connection.writable().await?;
         match listen::send(connection.get_ref(), bytes) {

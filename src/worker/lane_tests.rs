@@ -26,6 +26,7 @@ pub(in crate::worker) fn lane_of_stdio(events: mpsc::UnboundedSender<StdioEvent>
 fn mcp() -> Mcp {
     Mcp {
         extra_headers: Vec::new(),
+        startup_wait: Duration::ZERO,
         connection_max_ttl: Duration::from_secs(600),
         max_concurrent_requests: 10,
         stdio_send_initialized: false,

@@ -51,6 +51,7 @@ pub mod examine;
 mod facts;
 mod front;
 mod guard;
+pub mod inquire;
 mod lane;
 mod link;
 mod listing;
@@ -126,14 +127,15 @@ struct Parts {
     uplink: Uplink,
     wanted: mpsc::UnboundedReceiver<StdioEvent>,
     missing: mpsc::UnboundedReceiver<net::Wanted>,
-    go: oneshot::Receiver<()>,
+    go: oneshot::Receiver<bool>,
     poll_timeout: Duration,
+    startup_wait: Duration,
     listener: Option<AsyncFd<OwnedFd>>,
 }
 
 /// The network begins here, and only a confined process gets here.
 async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartError> {
-    let Parts { channel, uplink, wanted, missing, go, poll_timeout, listener } = parts;
+    let Parts { channel, uplink, wanted, missing, go, poll_timeout, startup_wait, listener } = parts;
     let (link, log) = (house.link.clone(), house.log.clone());
     let up = tokio::spawn(uplink.run());
     let (told, ask_told) = oneshot::channel();
@@ -158,7 +160,7 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
     let (proxies, pages) = (house.proxies.clone(), house.pages.clone());
     tokio::spawn(async move {
         // The broker is gone when this fails, and with it this process in a moment.
-        let _ = go.await;
+        let first = go.await.unwrap_or_default();
         tokio::spawn(async move { metadata::fetch(&client).await });
         tokio::spawn(proxies.watch());
         tokio::spawn(pulse.beat(link.clone()));
@@ -166,6 +168,9 @@ async fn serve(sealed: Sealed, house: House, parts: Parts) -> Result<(), StartEr
         let (done, ended) = oneshot::channel();
         let serving = listener.map(|socket| front::serve(socket, pages, drain.clone(), ended, log));
         let serving = serving.map(tokio::spawn);
+        if first {
+            reach::wait_for_main(&lanes, startup_wait, &drain, &polling.log).await;
+        }
         polling.run().await;
         let unfinished = drain.finish().await;
         drop(done);
@@ -246,7 +251,7 @@ struct House {
     pages: Pages,
     link: Link,
     /// Taken when the broker lets this process use the network.
-    go: Mutex<Option<oneshot::Sender<()>>>,
+    go: Mutex<Option<oneshot::Sender<bool>>>,
     log: Log,
 }
 
@@ -293,8 +298,8 @@ impl House {
         let parts = (Arc::clone(&lanes), stats.clone(), proxies.clone(), facts.clone());
         let pages = Pages::new(config, instance_id, parts);
         let (dispatch, go_once) = (Arc::new(dispatch), Mutex::new(Some(send_go)));
-        let poll_timeout = config.control.poll_timeout;
-        let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout, listener };
+        let (poll_timeout, startup_wait) = (config.control.poll_timeout, config.mcp.startup_wait);
+        let parts = Parts { channel, uplink, wanted, missing, go, poll_timeout, startup_wait, listener };
         let house = Self {
             client,
             lanes,

@@ -75,10 +75,10 @@ impl House {
                     deadline: now + Duration::from_millis(deadline_ms),
                 });
             }
-            ToWorker::Go {} => {
+            ToWorker::Go { first } => {
                 let go = self.go.lock().unwrap_or_else(PoisonError::into_inner).take();
                 // The receiver waits until this comes.
-                let _ = go.map(|go| go.send(()));
+                let _ = go.map(|go| go.send(first));
             }
             ToWorker::Facts { facts } => self.facts.answer(facts),
             ToWorker::Config { .. } => {

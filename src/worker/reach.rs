@@ -5,14 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::drain::Drain;
 use super::lane::{Lane, Lanes};
 use super::link::Link;
+use crate::config::types::Channel;
+use crate::health::ready::WAIT_FAILED;
 use crate::ipc::msg::{FromWorker, MAX_REACH};
+use crate::log::Log;
 use crate::mcp::Upstream;
 use crate::mcp::failure::{Failure, Source};
+use crate::net::{self, Cause};
 
 /// Without a call for so long, it is tried.
 const QUIET: Duration = Duration::from_secs(60);
@@ -20,6 +24,10 @@ const QUIET: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(5);
 /// Changes are told at most so often, whatever the calls make of it.
 const PACE: Duration = Duration::from_millis(250);
+/// What a wait without an end that can be told is.
+const DAY: Duration = Duration::from_secs(86_400);
+/// Pauses between the attempts of the wait at the start: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// What is known of one server.
 #[derive(Debug, Default)]
@@ -33,6 +41,8 @@ struct Known {
     now: Option<Option<String>>,
     told: Option<Option<String>>,
     trying: bool,
+    /// It did not come in the time that it was given at the start, and has not come since.
+    overdue: bool,
     /// Waits for news.
     watcher: Option<Arc<Notify>>,
 }
@@ -61,6 +71,8 @@ impl Reach {
     fn learn(&self, reason: Option<String>) {
         let is_news = self.with(|known| {
             known.at = Some(Instant::now());
+            known.overdue &= reason.is_some();
+            let reason = if known.overdue { reason.map(|why| format!("{WAIT_FAILED}{why}")) } else { reason };
             let reason = Some(reason);
             let is_news = known.now != reason;
             known.now = reason;
@@ -94,6 +106,52 @@ impl Reach {
             known.now.clone()
         })
     }
+}
+
+/// Waits at the start until the HTTP server of the channel `main` can be connected to: nothing is fetched for it before.
+/// Only one that is not there is waited for; any other trouble will not end by itself. After `wait` it is not waited for
+/// any longer, and the reason not to be ready says so.
+pub async fn wait_for_main(lanes: &Lanes, wait: Duration, drain: &Drain, log: &Log) {
+    let is_main = |lane: &&Arc<Lane>| {
+        lane.channel == Channel::main() && matches!(lane.upstream, Upstream::Http(_)) && !wait.is_zero()
+    };
+    let Some(lane) = lanes.iter().find(is_main) else { return };
+    log.info("mcpclient", "waiting for the mcp server", &[("most_ms", wait.as_millis().into())]);
+    let began = Instant::now();
+    let until = began.checked_add(wait).unwrap_or(began + DAY);
+    let [mut pause, longest] = PAUSES;
+    loop {
+        let tried = tokio::select! {
+            tried = timeout_at(until, lane.upstream.touch()) => tried,
+            () = drain.begun() => return,
+        };
+        let why = match tried {
+            Ok(Ok(())) => return lane.reach.learn(None),
+            Ok(Err(error)) if !is_absent(&error) => return lane.reach.learn(Some(error.to_string())),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "timeout".into(),
+        };
+        if Instant::now() >= until {
+            log.warn(
+                "mcpclient",
+                "mcp startup wait failed; polling begins",
+                &[("error", why.clone().into())],
+            );
+            lane.reach.with(|known| known.overdue = true);
+            return lane.reach.learn(Some(why));
+        }
+        lane.reach.learn(Some(why));
+        tokio::select! {
+            () = sleep_until(until.min(Instant::now() + pause)) => {}
+            () = drain.begun() => return,
+        }
+        pause = longest.min(pause * 2);
+    }
+}
+
+/// Whether nobody listens yet: connection refused, or no such socket.
+fn is_absent(error: &net::Error) -> bool {
+    matches!(error.cause, Cause::Refused | Cause::Dial)
 }
 
 /// Tries what is due and tells what has changed, until the drain order.

@@ -159,3 +159,20 @@ fn the_pretended_kernel_refuses_what_it_does_not_know() {
         assert_eq!(ask(abi, files, net + 1), if abi < 4 { "7" } else { "22" }, "ABI {abi}");
     }
 }
+
+#[tokio::test]
+async fn a_service_on_a_lesser_kernel_is_asked_for_its_health_by_a_process_on_the_same() {
+    let world = crate::asking::world(crate::asking::plan("")).await;
+    crate::asking::until(&world.agent, None).await;
+    let url = format!("http://{}", crate::asking::address(&world.agent).await);
+    for (lesser, code) in [("--landlock-abi 1", 0), ("--landlock-abi 0", 2)] {
+        let mut command = std::process::Command::new(crate::lab::attacker());
+        command.arg("outer").args(lesser.split(' ')).arg(crate::place::agent());
+        command.args(["ready", "--url", &url]).env_clear();
+        let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert_eq!(ran.status.code(), Some(code), "{lesser}: {said}{}", String::from_utf8_lossy(&ran.stderr));
+        assert_eq!(said.contains("does not offer Landlock"), code == 2, "{said}");
+    }
+    world.end().await;
+}

@@ -87,6 +87,8 @@ mod reload_load;
 mod resolution;
 mod resolver;
 mod shells;
+mod startup_wait;
+mod status;
 mod tls_exchange;
 mod tls_identity;
 mod tls_peers;

@@ -110,7 +110,7 @@ fn fish_completes_commands_flags_and_files() {
 #[test]
 fn the_manual_page_is_sound() {
     let dir = tempfile::tempdir().unwrap();
-    let page = dir.path().join("tunnelward.8");
+    let page = dir.path().join("tunnelward.1");
     let text = printed(&["help", "man"]);
     std::fs::write(&page, &text).unwrap();
     let page = page.to_str().unwrap();

@@ -16,14 +16,15 @@ const GONE: Duration = Duration::from_secs(20);
 const SLACK: Duration = Duration::from_secs(15);
 
 /// A service manager that wants to hear something every 3 seconds.
-struct Manager {
+pub struct Manager {
     _dir: tempfile::TempDir,
     socket: UnixDatagram,
     name: String,
 }
 
 impl Manager {
-    fn new() -> Self {
+    /// Nothing was heard.
+    pub fn new() -> Self {
         let dir = crate::place::servers_dir();
         let path = dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -33,8 +34,12 @@ impl Manager {
     }
 
     async fn world(&self, plan: Plan) -> World {
-        let watched = |setup: Setup| setup.env("NOTIFY_SOCKET", &self.name).env("WATCHDOG_USEC", "3000000");
-        plan.start_as(watched).await
+        plan.start_as(|setup| self.watches(setup)).await
+    }
+
+    /// An agent of its own.
+    pub fn watches(&self, setup: Setup) -> Setup {
+        setup.env("NOTIFY_SOCKET", &self.name).env("WATCHDOG_USEC", "3000000")
     }
 
     /// How often it was told that the service lives since it was last asked.
@@ -48,7 +53,7 @@ impl Manager {
     }
 
     /// Hears for so long that the service lives, without a pause that systemd would not have.
-    async fn hears_for(&self, time: Duration) {
+    pub async fn hears_for(&self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
             eventually(|| (self.beats() > 0).then_some(())).await.expect("the watchdog is not fed");

@@ -18,7 +18,7 @@ mod system;
 use std::path::Path;
 
 use super::policy::survey;
-use super::{cli::Cli, complain, say};
+use super::say;
 use crate::config::peek::Peek;
 use crate::config::{self, Config, Flags, Host, keys};
 use crate::exit::Exit;
@@ -139,15 +139,7 @@ pub fn run(wanted: &Wanted, host: Host<'_>) -> Exit {
     let next = format!("tunnelward run{}", given(&wanted.flags));
     let report = &case.report;
     say(&if wanted.json { report.json(&next) } else { report.text(wanted.explain, &next) });
-    if report.failed().next().is_some() { Exit::Unhealthy } else { Exit::Ok }
-}
-
-/// The command line is wrong: as with `tunnel-client`, by another code than the rest of the commands.
-pub fn usage(parsed: Cli) -> Cli {
-    match parsed {
-        Cli::Usage(text) => Cli::Unusable(text),
-        other => other,
-    }
+    if report.failed().next().is_some() { Exit::Unwell } else { Exit::Ok }
 }
 
 /// Has the peers met, where nothing stands against it. This process is confined afterwards.
@@ -200,10 +192,4 @@ fn trust(config: &Config) -> Result<Vec<String>, Vec<String>> {
     let bundle = |e| vec![format!("ca_bundle: {e}")];
     let trust = Trust::new(config.worker.ca_pem.as_deref(), config.worker.tls).map_err(bundle)?;
     trust.check(&config.worker, std::time::SystemTime::now())
-}
-
-/// What is wrong with the command line itself.
-pub fn unusable(text: &str) -> Exit {
-    complain(text);
-    Exit::Refused
 }

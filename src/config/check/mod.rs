@@ -27,6 +27,7 @@ mod system;
 mod tls;
 mod withheld;
 
+use super::health::Health;
 use super::peer::Peer;
 use super::problem::{Place, Problem};
 use super::sources::Sources;
@@ -119,6 +120,12 @@ pub fn roots(mut sources: Sources<'_>, target: &HttpUrl) -> Result<Roots, Vec<Pr
     let proxy_peer = Peer { identity: tls::proxy_identity(s), ..Peer::default() };
     let roots = Roots { ca_pem, bundle_only, tls, require, pins, is_control, route, proxy_peer };
     if sources.problems.is_empty() { Ok(roots) } else { Err(sources.problems) }
+}
+
+/// Checks what says where health is answered for.
+pub fn listener(mut sources: Sources<'_>) -> Result<Health, Vec<Problem>> {
+    let (health, _) = health::health(&mut sources);
+    if sources.problems.is_empty() { Ok(health) } else { Err(sources.problems) }
 }
 
 /// What takes a flag or line of a setting apart whose entries are maps in the file.

@@ -23,14 +23,14 @@ pub fn mcp(s: &mut Sources<'_>) -> Mcp {
         Some((_, value)) => ttl = value,
         None => {}
     }
-    if s.duration(&keys::MCP_STARTUP_WAIT_TIMEOUT, no_wait).is_some_and(|(_, wait)| !wait.is_zero()) {
-        s.warnings.push("mcp.startup_wait_timeout is accepted but has no effect in this version".into());
-    }
+    let startup_wait =
+        s.duration(&keys::MCP_STARTUP_WAIT_TIMEOUT, no_wait).map_or(Duration::ZERO, |(_, wait)| wait);
     if !headers::read(s, &keys::MCP_DISCOVERY_EXTRA_HEADERS, headers::For::Mcp).is_empty() {
         s.warnings.push("mcp.discovery_extra_headers is accepted but has no effect in this version".into());
     }
     Mcp {
         extra_headers: headers::kept(headers::read(s, &keys::MCP_EXTRA_HEADERS, headers::For::Mcp)),
+        startup_wait,
         connection_max_ttl: ttl,
         max_concurrent_requests: max_concurrent(s),
         stdio_send_initialized: s.truth(&keys::MCP_STDIO_INITIALIZED, false),

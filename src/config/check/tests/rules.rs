@@ -181,16 +181,12 @@ fn case_287_a_ca_bundle_has_certificates() {
 fn what_has_no_effect_yet_is_said_once_each() {
     let yaml = "health: {listen_addr: '127.0.0.1:8080', url_file: /run/u}\nprocess: {pid_file: /run/p}\nproxy: {check_interval: 30s}\nharpoon: {max_redirects: 5, max_response_bytes: 1024, hosts_include_suffix: [a]}\nmcp: {startup_wait_timeout: 5s, discovery_extra_headers: {X-A: b}}\n";
     let warnings = base().yaml(yaml).good().warnings;
-    for name in [
-        "harpoon.max_response_bytes",
-        "harpoon.hosts_include_suffix",
-        "mcp.startup_wait_timeout",
-        "mcp.discovery_extra_headers",
-    ] {
+    for name in ["harpoon.max_response_bytes", "harpoon.hosts_include_suffix", "mcp.discovery_extra_headers"]
+    {
         let sentence = format!("{name} is accepted but has no effect in this version");
         assert_eq!(warnings.iter().filter(|w| **w == sentence).count(), 1, "{warnings:?}");
     }
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
 }
 
 #[test]

@@ -139,6 +139,7 @@ fn http_trusting(
 ) -> Http {
     let mut mcp = Mcp {
         extra_headers: Vec::new(),
+        startup_wait: Duration::ZERO,
         connection_max_ttl: Duration::from_secs(20),
         max_concurrent_requests: 10,
         stdio_send_initialized: false,
