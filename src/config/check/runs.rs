@@ -63,7 +63,8 @@ const RUBY: Interpreter =
     Interpreter { kind: Kind::Script, load: &[], value: &["-I", "-r", "-C", "-E"], end: &["-e"] };
 const PERL: Interpreter = Interpreter { kind: Kind::Script, load: &[], value: &["-I"], end: &["-e", "-E"] };
 const PHP: Interpreter = Interpreter { kind: Kind::Script, load: &[], value: &["-c", "-d"], end: &["-r"] };
-const SHELL: Interpreter = Interpreter { kind: Kind::Script, load: &[], value: &["-o", "+o"], end: &["-c"] };
+// Known by its address: a constant may have several.
+static SHELL: Interpreter = Interpreter { kind: Kind::Script, load: &[], value: &["-o", "+o"], end: &["-c"] };
 
 /// The interpreter of this name; versions at its end do not count.
 fn interpreter(name: &str) -> Option<&'static Interpreter> {
