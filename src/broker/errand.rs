@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::spawn::Images;
@@ -27,6 +28,8 @@ pub enum ErrandError {
     System(io::Error),
     /// The worker does not speak as it should.
     Broke(channel::Error),
+    /// What it says is no answer to this task.
+    Strange(serde_json::Error),
     /// It ended, or was ended by its filter, without an answer.
     Ended,
     /// It takes too long.
@@ -38,6 +41,7 @@ impl fmt::Display for ErrandError {
         match self {
             Self::System(e) => write!(f, "the worker cannot be started: {e}"),
             Self::Broke(e) => write!(f, "the worker broke the protocol: {e}"),
+            Self::Strange(e) => write!(f, "the worker broke the protocol: {e}"),
             Self::Ended => f.write_str("the worker ended without an answer"),
             Self::Late => f.write_str("the worker does not answer"),
         }
@@ -75,14 +79,25 @@ pub fn run_with<T: Serialize, A: DeserializeOwned>(
     bound: Duration,
 ) -> Result<A, ErrandError> {
     let json = Zeroizing::new(serde_json::to_vec(task).map_err(io::Error::other)?);
-    let content = memfd::sealed(&json)?;
+    let answer = send(role, &json, with, bound)?;
+    serde_json::from_str(answer.get()).map_err(ErrandError::Strange)
+}
+
+/// The same for any task: the code is there once.
+fn send(
+    role: &str,
+    json: &[u8],
+    with: Option<OwnedFd>,
+    bound: Duration,
+) -> Result<Box<RawValue>, ErrandError> {
+    let content = memfd::sealed(json)?;
     let images = Images { worker: vec![role.into()], ..Images::default() };
     let mut started = images.worker()?;
     // What it has to say goes over the socket.
     drop(started.stderr);
-    let mut channel: Channel<Errand, A> = Channel::new(started.socket);
+    let mut channel: Channel<Errand, Box<RawValue>> = Channel::new(started.socket);
     let fds = [content].into_iter().chain(with).collect();
-    channel.queue(&Errand::of(&json), fds).map_err(io::Error::other)?;
+    channel.queue(&Errand::of(json), fds).map_err(io::Error::other)?;
     let answer = converse(&mut channel, bound);
     drop(channel);
     if answer.is_ok() {
@@ -97,10 +112,10 @@ pub fn run_with<T: Serialize, A: DeserializeOwned>(
     answer
 }
 
-fn converse<A: DeserializeOwned>(
-    channel: &mut Channel<Errand, A>,
+fn converse(
+    channel: &mut Channel<Errand, Box<RawValue>>,
     bound: Duration,
-) -> Result<A, ErrandError> {
+) -> Result<Box<RawValue>, ErrandError> {
     let until = Instant::now() + bound;
     loop {
         let sent = channel.flush()?;

@@ -61,7 +61,7 @@ fn a_document_that_is_something_else_is_shown_as_far_as_it_can_be_and_ends() {
         [json!({}), json!([]), json!({"channels": {"a": 1}, "recent": [1, null, "x"], "ready": "yes"})]
     {
         let lines = lines(&strange);
-        assert!(lines[0].starts_with("NOT READY; tunnelward -"), "{lines:?}");
+        assert!(lines[0].starts_with("NOT READY since -; tunnelward -"), "{lines:?}");
     }
     let mut many = status();
     many["recent"] = vec![many["recent"][0].clone(); 10_000].into();

@@ -145,10 +145,9 @@ fn confine() -> Result<Sealed, String> {
 /// The task and its connection. Whoever started this learns from the end of the socket that there is none.
 fn receive(socket: &OwnedFd) -> Option<(Task, OwnedFd)> {
     poll::wait(&[Interest::read(socket.as_fd())], Some(TOLD_WITHIN)).ok()?;
-    let Ok(Received::Frame(messages, fds)) = Channel::<Found, Errand>::new(socket.try_clone().ok()?).recv()
-    else {
-        return None;
-    };
+    // Nothing is said on it; as that of another errand, its code is there once.
+    let mut channel = Channel::<super::look::Found, Errand>::new(socket.try_clone().ok()?);
+    let Ok(Received::Frame(messages, fds)) = channel.recv() else { return None };
     let ([errand], Ok([memfd, connection])) = (messages.as_slice(), <[OwnedFd; 2]>::try_from(fds)) else {
         return None;
     };
