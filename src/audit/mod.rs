@@ -6,6 +6,7 @@
 //! nothing may come here that an event does not name.
 
 pub mod chain;
+pub mod clock;
 pub mod digest;
 pub mod directory;
 pub mod event;

@@ -7,12 +7,12 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::chain::{Digest, Head, hex};
+use super::clock::{Clock, seconds};
 use super::directory;
 use super::event::{Event, members};
 use super::open::{OpenError, read_state};
@@ -51,8 +51,7 @@ pub struct Writer {
     file: File,
     state: State,
     boot: String,
-    /// A moment, and what the monotonic clock showed then: the clock itself is a system call.
-    clock: (Instant, u64),
+    clock: Clock,
     queue: Vec<Event>,
     /// When the disk should have what the kernel has.
     sync_at: Option<Instant>,
@@ -98,7 +97,7 @@ impl Writer {
             file,
             state,
             boot,
-            clock: (Instant::now(), monotonic()),
+            clock: Clock::new(),
             queue: Vec::new(),
             sync_at: None,
             ends_at: None,
@@ -236,9 +235,7 @@ impl Writer {
 
     fn write(&mut self, events: &[Event], now: Instant) -> io::Result<()> {
         let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(ROOM * events.len()));
-        let (since, then) = self.clock;
-        let passed = u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX);
-        let (time, mono_us) = (rfc3339(SystemTime::now()), then.saturating_add(passed));
+        let (time, mono_us) = (rfc3339(SystemTime::now()), self.clock.mono_us(now));
         for event in events {
             let head = Head { time: &time, mono_us, boot: &self.boot };
             next.chain.seal(head, &members(event), &mut bytes);
@@ -335,18 +332,6 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Seconds since 1970.
-#[must_use]
-pub fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn monotonic() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    let us = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
-    u64::try_from(us).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::flags::RunFlags;
 use super::health::{self, Asked, HealthCommand, ReadyCommand, StatusCommand};
 use super::init::Init;
 use super::policy::PolicyCommand;
-use super::{complete, help, version};
+use super::{complete, config_show, help, version};
 use crate::config::{Flags, argv, schema};
 use crate::policy::nearest;
 use crate::worker::{inquire, look};
@@ -78,7 +78,7 @@ enum Sub {
     Run(RunFlags),
     Config(ConfigCommand),
     Confinement(ConfinementCommand),
-    Doctor(DoctorCommand),
+    Doctor(doctor::Command),
     Init(Init),
     Pin(PinCommand),
     Policy(PolicyCommand),
@@ -128,7 +128,7 @@ struct ConfigCommand {
 #[argh(subcommand)]
 enum ConfigSub {
     Check(CheckCommand),
-    Show(ShowCommand),
+    Show(config_show::Command),
     Schema(SchemaCommand),
 }
 
@@ -136,16 +136,6 @@ enum ConfigSub {
 #[derive(FromArgs)]
 #[argh(subcommand, name = "check", usage = "[flags]")]
 struct CheckCommand {}
-
-/// show the settings that count, each with its origin, as a file that can be read again; secrets are left out, references
-/// to them are not; takes the flags of run
-#[derive(FromArgs)]
-#[argh(subcommand, name = "show", usage = "[--json] [flags]")]
-struct ShowCommand {
-    /// print JSON (version 1 of its shape) instead of YAML
-    #[argh(switch)]
-    json: bool,
-}
 
 /// print the JSON Schema (2020-12) of the file, for editors
 #[derive(FromArgs)]
@@ -164,22 +154,6 @@ struct ConfinementCommand {
     /// print JSON (version 1 of its shape) instead of text
     #[argh(switch)]
     json: bool,
-}
-
-/// check configuration, machine and peers as run would use them, and say what mends what is wrong; exit 0 when nothing is, 2
-/// when a check failed, 1 when the command line is wrong; takes the flags of run too
-#[derive(FromArgs)]
-#[argh(subcommand, name = "doctor", usage = "[--explain] [--json] [--offline] [flags]")]
-struct DoctorCommand {
-    /// say why, with the evidence and what to do, for each check that did not pass
-    #[argh(switch)]
-    explain: bool,
-    /// print JSON instead of text
-    #[argh(switch)]
-    json: bool,
-    /// leave out what needs a peer
-    #[argh(switch)]
-    offline: bool,
 }
 
 /// start one stdio MCP server
@@ -327,15 +301,13 @@ fn top(words: &[&str]) -> Cli {
         Ok(Top { command: Some(Sub::Pin(pin)), .. }) => Cli::Pin(pin.target, Flags::default()),
         Ok(Top { command: Some(Sub::Config(ConfigCommand { command })), .. }) => match command {
             ConfigSub::Check(CheckCommand {}) => Cli::ConfigCheck(Flags::default()),
-            ConfigSub::Show(ShowCommand { json }) => Cli::ConfigShow(json, Flags::default()),
+            ConfigSub::Show(config_show::Command { json }) => Cli::ConfigShow(json, Flags::default()),
             ConfigSub::Schema(SchemaCommand {}) => Cli::Print(schema::schema()),
         },
         Ok(Top { command: Some(Sub::Confinement(ConfinementCommand { probe, json })), .. }) => {
             Cli::Confinement(Wanted { flags: Flags::default(), json, probe })
         }
-        Ok(Top { command: Some(Sub::Doctor(DoctorCommand { explain, json, offline })), .. }) => {
-            Cli::Doctor(doctor::Wanted { flags: Flags::default(), json, explain, offline })
-        }
+        Ok(Top { command: Some(Sub::Doctor(command)), .. }) => Cli::Doctor(command.into()),
         Ok(Top { command: Some(Sub::Init(init)), .. }) => Cli::Init(init),
         Ok(Top { command: Some(Sub::Policy(command)), .. }) => Cli::Policy(command),
         Ok(Top { command: Some(Sub::Health(c)), .. }) => Cli::Ask(Asked::Health(c), Flags::default()),

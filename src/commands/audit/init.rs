@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::Init;
 use crate::audit::chain::Key;
+use crate::audit::clock::seconds;
 use crate::audit::directory;
-use crate::audit::writer::seconds;
 use crate::commands::{complain, say};
 use crate::config::Host;
 use crate::config::accounts::number;

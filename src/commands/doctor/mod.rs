@@ -17,6 +17,8 @@ mod system;
 
 use std::path::Path;
 
+use argh::FromArgs;
+
 use super::policy::survey;
 use super::say;
 use crate::config::peek::Peek;
@@ -27,6 +29,28 @@ use crate::worker::survey::Task;
 
 use advice::Target;
 use finding::Report;
+
+/// check configuration, machine and peers as run would use them, and say what mends what is wrong; exit 0 when nothing is, 2
+/// when a check failed, 1 when the command line is wrong; takes the flags of run too
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "doctor", usage = "[--explain] [--json] [--offline] [flags]")]
+pub struct Command {
+    /// say why, with the evidence and what to do, for each check that did not pass
+    #[argh(switch)]
+    explain: bool,
+    /// print JSON instead of text
+    #[argh(switch)]
+    json: bool,
+    /// leave out what needs a peer
+    #[argh(switch)]
+    offline: bool,
+}
+
+impl From<Command> for Wanted {
+    fn from(Command { explain, json, offline }: Command) -> Self {
+        Self { flags: Flags::default(), json, explain, offline }
+    }
+}
 
 /// What the command line asks for.
 #[derive(Debug)]
