@@ -7,6 +7,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::unix::AsyncFd;
 use tokio::time::timeout;
@@ -41,7 +42,8 @@ const MAX_METRICS: usize = 64 * 1024;
 const MAX_STATUS: usize = 48 * 1024;
 
 /// Which page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Page {
     /// `/healthz`.
     Live,
@@ -54,15 +56,6 @@ pub enum Page {
     /// `/status`, for a person.
     Board,
 }
-
-/// All of them, with the words that a task names them by.
-const PAGES: [(&str, Page); 5] = [
-    ("live", Page::Live),
-    ("ready", Page::Ready),
-    ("polled", Page::Polled),
-    ("document", Page::Document),
-    ("board", Page::Board),
-];
 
 impl Page {
     /// Where it is.
@@ -85,9 +78,9 @@ impl Page {
     }
 }
 
-/// What to ask, on the connection that travels with the task. It and what comes of it travel as plain JSON: few members
-/// need less code than types.
-#[derive(Debug)]
+/// What to ask, on the connection that travels with the task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Task {
     /// For the field `Host`.
     pub host: String,
@@ -95,23 +88,9 @@ pub struct Task {
     pub page: Page,
 }
 
-impl Task {
-    /// As it travels.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        let word = PAGES.iter().find(|(_, page)| *page == self.page).map_or("", |(word, _)| *word);
-        Value::from_iter([("host", Value::from(self.host.as_str())), ("page", word.into())])
-    }
-
-    fn of(value: &Value) -> Option<Self> {
-        let text = |name: &str| value.get(name).and_then(Value::as_str);
-        let (_, page) = PAGES.iter().find(|(word, _)| Some(*word) == text("page"))?;
-        Some(Self { host: text("host")?.into(), page: *page })
-    }
-}
-
 /// What came of it. The texts are those of the peer, bounded and otherwise as it sent them.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Found {
     /// The status of the answer; `None` when there was none.
     pub status: Option<u16>,
@@ -123,37 +102,6 @@ pub struct Found {
     pub value: Option<Value>,
     /// What is wrong with the answer, in a sentence of ours.
     pub error: Option<String>,
-}
-
-impl Found {
-    /// Nothing, for this reason.
-    #[must_use]
-    pub fn failed(why: String) -> Self {
-        Self { error: Some(why), ..Self::default() }
-    }
-
-    fn into_value(self) -> Value {
-        Value::from_iter([
-            ("status", Value::from(self.status)),
-            ("text", self.text.into()),
-            ("ready", self.ready.into()),
-            ("value", self.value.unwrap_or_default()),
-            ("error", self.error.into()),
-        ])
-    }
-
-    /// As a worker sent it; what is not there was not found.
-    #[must_use]
-    pub fn of(mut sent: Value) -> Self {
-        let text = |name: &str| sent.get(name).and_then(Value::as_str).map(str::to_string);
-        Self {
-            status: sent.get("status").and_then(Value::as_u64).and_then(|status| status.try_into().ok()),
-            text: text("text").unwrap_or_default(),
-            ready: sent.get("ready") == Some(&Value::Bool(true)),
-            error: text("error"),
-            value: sent.get_mut("value").map(Value::take).filter(|value| !value.is_null()),
-        }
-    }
 }
 
 /// The whole life of this worker.
@@ -173,14 +121,14 @@ pub fn run() -> Exit {
     let answered = runtime.block_on(async {
         let found = match sealed {
             Ok(sealed) => ask(&sealed, &task, &connection).await,
-            Err(why) => Found::failed(why),
+            Err(why) => Found { error: Some(why), ..Found::default() },
         };
-        match channel.send(&[found.into_value()]).await {
+        match channel.send(&[found]).await {
             Ok(()) => Ok(()),
             // What a peer makes of numbers may be longer than it was.
             Err(_) => {
-                let failed = Found::failed("its answer is too long to be shown".into());
-                channel.send(&[failed.into_value()]).await
+                let error = Some("its answer is too long to be shown".into());
+                channel.send(&[Found { error, ..Found::default() }]).await
             }
         }
     });
@@ -207,8 +155,8 @@ fn receive(socket: &OwnedFd) -> Option<(Task, OwnedFd)> {
         return None;
     }
     let bytes = sys::memfd::read_sealed(memfd, errand.size).ok()?;
-    let task: Value = errand.fits(&bytes).then(|| serde_json::from_slice(&bytes).ok())??;
-    Some((Task::of(&task)?, connection))
+    let task = errand.fits(&bytes).then(|| serde_json::from_slice(&bytes).ok())??;
+    Some((task, connection))
 }
 
 /// Asks. Everything that a peer says is read below this function, and only a confined process gets here.

@@ -160,11 +160,10 @@ fn is_ok(found: &Found) -> bool {
 fn ask(locator: &Locator, page: Page) -> Found {
     let asked = locator.base.as_ref().map_err(Clone::clone).and_then(|base| {
         let connection = base.connect().map_err(|e| format!("{} does not answer: {e}", base.url))?;
-        let task = Task { host: base.host(), page }.to_value();
-        let found = errand::run_with(inquire::ROLE, &task, Some(connection), inquire::BOUND);
-        found.map(Found::of).map_err(|e| e.to_string())
+        let task = Task { host: base.host(), page };
+        errand::run_with(inquire::ROLE, &task, Some(connection), inquire::BOUND).map_err(|e| e.to_string())
     });
-    asked.unwrap_or_else(Found::failed)
+    asked.unwrap_or_else(|why| Found { error: Some(why), ..Found::default() })
 }
 
 /// Whether a terminal, or its reader, could be misled by it: control characters, and those that turn the direction of

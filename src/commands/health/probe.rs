@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Base, HealthCommand, Locator, ask, is_ok, json as print, plain, say};
 use crate::config;
@@ -25,49 +25,38 @@ pub fn probe(wanted: &HealthCommand, locator: &Locator) -> Exit {
         && process.get("running") != Some(&Value::Bool(false))
         && process.get("error").is_none_or(Value::is_null);
     let page = |page: Page, found: &Found| {
-        object(&mut [
-            ("url", url(page).into()),
-            ("ok", is_ok(found).into()),
-            ("status", found.status.into()),
-            ("body", found.text.trim_end().into()),
-            ("error", found.error.clone().into()),
-        ])
+        json!({
+            "url": url(page),
+            "ok": is_ok(found),
+            "status": found.status,
+            "body": found.text.trim_end(),
+            "error": found.error,
+        })
     };
-    let base = Value::from(locator.base.as_ref().map(|base: &Base| base.url.clone()).ok());
-    let report = object(&mut [
-        (
-            "locator",
-            object(&mut [
-                ("kind", locator.kind.into()),
-                ("url", locator.url.clone().into()),
-                ("url_file", locator.url_file.clone().into()),
-                ("port", locator.port.into()),
-                ("resolved_base_url", base.clone()),
-                ("error", locator.base.as_ref().err().cloned().into()),
-            ]),
-        ),
-        ("process", process),
-        ("base_url", base),
+    let base = locator.base.as_ref().map(|base: &Base| base.url.clone()).ok();
+    let report = json!({
+        "locator": {
+            "kind": locator.kind,
+            "url": locator.url,
+            "url_file": locator.url_file,
+            "port": locator.port,
+            "resolved_base_url": base,
+            "error": locator.base.as_ref().err(),
+        },
+        "process": process,
+        "base_url": base,
         // There is none.
-        ("ui_url", Value::Null),
-        ("healthz", page(Page::Live, &live)),
-        ("readyz", ready.as_ref().map(|found| page(Page::Ready, found)).into()),
-        (
-            "control_plane_poll",
-            polled
-                .as_ref()
-                .map(|found| {
-                    object(&mut [
-                        ("url", url(Page::Polled).into()),
-                        ("value", found.value.clone().into()),
-                        ("ok", has_polled(found).into()),
-                        ("error", found.error.clone().into()),
-                    ])
-                })
-                .into(),
-        ),
-        ("result", if ok { "ok" } else { "fail" }.into()),
-    ]);
+        "ui_url": null,
+        "healthz": page(Page::Live, &live),
+        "readyz": ready.as_ref().map(|found| page(Page::Ready, found)),
+        "control_plane_poll": polled.as_ref().map(|found| json!({
+            "url": url(Page::Polled),
+            "value": found.value,
+            "ok": has_polled(found),
+            "error": found.error,
+        })),
+        "result": if ok { "ok" } else { "fail" },
+    });
     say(&if wanted.json { print(&report, true) } else { lines(&report) });
     if ok { Exit::Ok } else { Exit::Unwell }
 }
@@ -87,17 +76,7 @@ fn process(wanted: &HealthCommand) -> Value {
         // One of another user runs, too.
         pid.is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
     });
-    object(&mut [
-        ("pid", pid.into()),
-        ("pid_file", wanted.pid_file.clone().into()),
-        ("running", running.into()),
-        ("error", error.into()),
-    ])
-}
-
-/// An object of these members, whose values are taken out.
-fn object(members: &mut [(&str, Value)]) -> Value {
-    members.iter_mut().map(|(name, value)| (*name, value.take())).collect()
+    json!({"pid": pid, "pid_file": wanted.pid_file, "running": running, "error": error})
 }
 
 fn read(file: &Path) -> Result<u32, String> {
