@@ -189,6 +189,8 @@ pub struct Finished {
     pub result: Option<String>,
     /// Its size.
     pub result_bytes: Option<u64>,
+    /// The rule of the call policy that put it in the place of the server's.
+    pub rule: Option<String>,
     /// From the decision to the end.
     pub ms: u64,
 }
@@ -294,7 +296,7 @@ impl Finished {
             o.raw("in_doubt", "true");
         }
         o.count("status", self.status.map(Into::into)).maybe("result", self.result.as_deref());
-        o.count("result_bytes", self.result_bytes).number("ms", self.ms);
+        o.count("result_bytes", self.result_bytes).maybe("rule", self.rule.as_deref()).number("ms", self.ms);
     }
 }
 

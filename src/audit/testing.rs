@@ -40,6 +40,7 @@ pub(super) fn finished(n: u64) -> Event {
         status: Some(200),
         result: None,
         result_bytes: Some(2),
+        rule: None,
         ms: 1,
     }))
 }

@@ -311,7 +311,7 @@ fn a_call_keeps_its_name_in_the_record_beyond_the_death_of_its_worker() {
 fn the_digest_of_an_answer_is_one() {
     let mut w = Worker::serving();
     w.says(FromWorker::Ask(ask(1, "a"))).unwrap();
-    let answer = Some(Answer { code: 200, bytes: 1, sha256: Some("the answer itself".into()) });
+    let answer = Some(Answer { code: 200, bytes: 1, sha256: Some("the answer itself".into()), rule: None });
     let done = FromWorker::Done { call: 1, outcome: Outcome::Answered, answer };
     assert_eq!(w.says(done), Err(Breach::BadAnswer));
 }

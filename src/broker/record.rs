@@ -135,6 +135,7 @@ impl Broker {
             status: answer.as_ref().map(|a| a.code),
             result: digest.and_then(|hex| self.audit.digest("result", hex)),
             result_bytes: answer.as_ref().map(|a| a.bytes),
+            rule: answer.as_ref().and_then(|a| a.rule.clone()),
             ms: u64::try_from(now.saturating_duration_since(held.since()).as_millis()).unwrap_or(u64::MAX),
         };
         self.audit.push(|| Event::CallFinished(Box::new(finished)));

@@ -4,7 +4,7 @@
 //! text is cut to its column. Control characters are left for whoever prints the lines to escape.
 //!
 //! The lines are templates: `{path kind width}` is the value at that path of the document, or of the row, and the kind one
-//! of [`fill`].
+//! of `fill`.
 
 use serde_json::Value;
 

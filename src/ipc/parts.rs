@@ -158,13 +158,16 @@ pub struct Answer {
     pub bytes: u64,
     /// SHA-256 of its body, as hex digits, when it has one.
     pub sha256: Option<String>,
+    /// The rule of the call policy that put an error in the place of the server's answer; at most [`MAX_NAME`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 impl Answer {
-    /// Whether the digest is one.
+    /// Whether the digest is one, and the rule is not longer than it may be.
     #[must_use]
     pub fn is_legal(&self) -> bool {
-        is_hex(self.sha256.as_ref(), 64)
+        is_hex(self.sha256.as_ref(), 64) && self.rule.as_ref().is_none_or(|rule| rule.len() <= MAX_NAME)
     }
 }
 

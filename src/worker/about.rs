@@ -27,12 +27,13 @@ pub fn about_parts(message: Option<&Message>, headers: &HeaderMap, rule: Option<
     }
 }
 
-/// What was answered.
-pub fn answer(reply: &Reply) -> Answer {
+/// What was answered, and the rule of the call policy that is the reason for it.
+pub fn answer(reply: &Reply, rule: Option<&str>) -> Answer {
     Answer {
         code: reply.code,
         bytes: size(reply.body.as_ref().map_or(0, bytes::Bytes::len)),
         sha256: reply.body.as_ref().map(|body| sha256_hex(body)),
+        rule: rule.map(|rule| cut(rule, MAX_NAME)),
     }
 }
 

@@ -43,7 +43,8 @@ async fn long_names_are_cut_and_strange_ones_left_out() {
 #[test]
 fn an_answer_is_told_by_its_digest_and_size() {
     let reply = |body| Reply { resp_type: RespType::Jsonrpc, code: 200, headers: HeaderMap::new(), body };
-    let told = answer(&reply(Some("{}".into())));
+    let told = answer(&reply(Some("{}".into())), Some("pins"));
     assert_eq!((told.code, told.bytes, told.sha256), (200, 2, Some(sha256_hex(b"{}"))));
-    assert_eq!(answer(&reply(None)).sha256, None);
+    assert_eq!(told.rule.as_deref(), Some("pins"));
+    assert_eq!(answer(&reply(None), None).sha256, None);
 }

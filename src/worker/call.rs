@@ -296,7 +296,7 @@ impl Carrier {
                 Outcome::Undelivered
             }
         };
-        let answer = self.describes.then(|| about::answer(&reply));
+        let answer = self.describes.then(|| about::answer(&reply, job.pass.refused()));
         done(&self.link, job.call, outcome, answer);
         // Only now may the worker end.
         drop(job.counted);

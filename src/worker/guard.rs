@@ -3,7 +3,7 @@
 //! What decides is `policy`; this holds its memory, tells it the time, and writes the log. Must never answer a caller
 //! with more than the id of a rule, nor forward what the policy refuses unless it only monitors.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -62,6 +62,8 @@ struct Allowed {
     pinned: Option<String>,
     /// The rule that would have refused it.
     monitored: Option<String>,
+    /// The rule for which its caller gets an error in the place of the server's answer.
+    refused: OnceLock<&'static str>,
 }
 
 impl Guard {
@@ -128,7 +130,16 @@ impl Guard {
             _ => None,
         };
         let (list, channel, inner) = (decision.list, channel.to_owned(), Arc::clone(inner));
-        Ok(Pass(Some(Allowed { inner, channel, ticket, list, result_bytes, pinned, monitored })))
+        Ok(Pass(Some(Allowed {
+            inner,
+            channel,
+            ticket,
+            list,
+            result_bytes,
+            pinned,
+            monitored,
+            refused: OnceLock::new(),
+        })))
     }
 
     /// Decides about the end of a session.
@@ -210,6 +221,16 @@ impl Pass {
         self.0.as_ref()?.monitored.as_deref()
     }
 
+    /// The rule for which the caller gets an error in the place of the server's answer.
+    #[must_use]
+    pub fn refused(&self) -> Option<&'static str> {
+        self.0.as_ref()?.refused.get().copied()
+    }
+
+    fn refuse(&self, rule: &'static str) -> &'static str {
+        self.0.as_ref().map_or(rule, |allowed| *allowed.refused.get_or_init(|| rule))
+    }
+
     /// Whether the definition of the tool that is called is the approved one; `None` when it was not seen yet. `Some(true)`
     /// also where that does not matter.
     #[must_use]
@@ -229,7 +250,7 @@ impl Pass {
     #[must_use]
     pub fn refused_as_drifted(&self) -> &'static str {
         self.say("a call of a tool whose definition is not the approved one is refused", builtin::DRIFT);
-        builtin::DRIFT
+        self.refuse(builtin::DRIFT)
     }
 
     /// The answer as it may leave: filtered, or an error in its place. `id` is the request's.
@@ -243,7 +264,7 @@ impl Pass {
             Ok(None) => answer,
             Ok(Some(filtered)) => Answer { body: Some(filtered), ..answer },
             Err(rule) => {
-                let reply = answers::refused(id, rule);
+                let reply = answers::refused(id, self.refuse(rule));
                 Answer { code: reply.code, headers: reply.headers, body: reply.body, failure: None }
             }
         }

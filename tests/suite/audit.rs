@@ -193,6 +193,23 @@ async fn what_the_policy_refuses_or_would_refuse_is_recorded_with_its_rule_and_s
 }
 
 #[tokio::test]
+async fn an_answer_that_the_policy_replaces_is_recorded_with_the_rule() {
+    let log = Log::begin();
+    let plan = log
+        .plan(", durability: each")
+        .top("policy: {version: 1, rules: [{id: talk, tools: [echo]}], limits: {result_bytes: 64}}");
+    let world = plan.start().await;
+    let answer = world.call(tool("long", "echo", &format!(r#"{{"text":"{}"}}"#, "x".repeat(100)))).await;
+    assert!(answer.resp_json.to_string().contains("limits.result-bytes"), "{answer:?}");
+    world.end().await;
+    log.is_good();
+    let records = log.records();
+    let (decided, finished) = (of(&records, "call_decided"), of(&records, "call_finished"));
+    assert_eq!((&decided[0]["decision"], &decided[0]["rule"]), (&"permit".into(), &Value::Null));
+    assert_eq!(finished[0]["rule"], "limits.result-bytes", "{:#}", finished[0]);
+}
+
+#[tokio::test]
 async fn the_commands_show_what_happened_and_obey_no_name_in_it() {
     let log = Log::begin();
     let world = log.plan("").start().await;

@@ -96,6 +96,11 @@ impl Call {
         family.strip_suffix('s').unwrap_or(family)
     }
 
+    /// The rule of the call policy for which its caller got an error: before it was forwarded, or for its answer.
+    fn rule(&self) -> Option<&str> {
+        self.decided.text("rule").or_else(|| self.finished.as_ref()?.text("rule"))
+    }
+
     /// A number of the end.
     fn at_end(&self, name: &str) -> Option<u64> {
         self.finished.as_ref()?.number(name)
@@ -166,7 +171,7 @@ pub(super) fn ecs(call: &Call) -> String {
     );
     all.object("service", &one("name", decided.text("channel")))
         .object("trace", &one("id", decided.text("trace")));
-    all.object("rule", &one("id", decided.text("rule")));
+    all.object("rule", &one("id", call.rule()));
     all.object("labels", &one("mcp_name", decided.text("name"))).json()
 }
 
@@ -213,7 +218,7 @@ pub(super) fn ocsf(call: &Call) -> String {
         .number("severity_id", severity_id)
         .number("status_id", status_id);
     all.text("status", status).maybe("status_detail", decided.text("decision"));
-    all.maybe("status_code", decided.text("rule"));
+    all.maybe("status_code", call.rule());
     all.count("time", epoch_ms(call.time())).count("duration", call.at_end("ms"));
     all.object("actor", &actor)
         .object("api", &api)
@@ -255,7 +260,8 @@ pub(super) fn cef(call: &Call) -> String {
     }
     let custom = [("channel", "channel"), ("name", "name"), ("request", "request_id"), ("rule", "rule")];
     for (n, (label, member)) in (1..).zip(custom) {
-        if let Some(value) = decided.text(member) {
+        let value = if member == "rule" { call.rule() } else { decided.text(member) };
+        if let Some(value) = value {
             put(&format!("cs{n}Label"), Some(label));
             put(&format!("cs{n}"), Some(value));
         }

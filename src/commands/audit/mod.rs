@@ -167,7 +167,9 @@ impl Times {
 
 /// Whether the record of an end says that the call was answered, and not by a failure.
 fn ended_well(end: &Members) -> bool {
-    end.text("outcome") == Some("answered") && end.number("status").is_none_or(|status| status < 400)
+    end.text("outcome") == Some("answered")
+        && end.text("rule").is_none()
+        && end.number("status").is_none_or(|status| status < 400)
 }
 
 /// A directory that cannot be read.
