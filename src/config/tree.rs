@@ -335,7 +335,7 @@ fn is_decimal(text: &str) -> bool {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent = unsigned(exponent);
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_there = !(whole.is_empty() && part.is_empty()) && !exponent.is_empty();
+    let is_there = !(exponent.is_empty() || whole.is_empty() && part.is_empty());
     is_there && digits(whole) && digits(part) && digits(exponent)
 }
 
