@@ -91,7 +91,8 @@ impl Children {
 
     /// A slot for a new command, which is started as `command`. `None` when all are taken.
     pub fn add(&mut self, wanted: &Command, command: Command, restart: &Restart) -> Option<u8> {
-        let live: BTreeSet<u8> = self.live.iter().map(|child| child.id.index).collect();
+        let mut live = BTreeSet::new();
+        live.extend(self.live.iter().map(|child| child.id.index));
         self.slots.add(wanted, command, restart, &live)
     }
 

@@ -49,7 +49,9 @@ pub fn grants(config: &Config, scratch: Option<&Scratch>) -> Grants {
 fn resolver_directories() -> BTreeSet<PathBuf> {
     let files = RESOLVER_FILES.iter().map(PathBuf::from);
     let spelled_and_real = files.flat_map(|file| [file.canonicalize().ok(), Some(file)]);
-    spelled_and_real.flatten().filter_map(|file| file.parent().map(Path::to_path_buf)).collect()
+    let mut directories = BTreeSet::new();
+    directories.extend(spelled_and_real.flatten().filter_map(|file| file.parent().map(Path::to_path_buf)));
+    directories
 }
 
 /// What a configuration needs of it.
@@ -79,7 +81,8 @@ impl Domain {
     #[must_use]
     pub fn of(grants: Grants, abi: u8) -> Self {
         let paths = grants.read.iter().chain(&grants.write).chain(&grants.execute).chain(&grants.sockets);
-        let stamps = paths.filter_map(|path| Some((path.clone(), stamp(path)?))).collect();
+        let mut stamps = BTreeMap::new();
+        stamps.extend(paths.filter_map(|path| Some((path.clone(), stamp(path)?))));
         Self { grants, stamps, abi }
     }
 

@@ -146,7 +146,8 @@ impl Broker {
 
     /// Ends the servers that no worker needs any more.
     pub(super) fn let_slots_go(&mut self, now: Instant) {
-        let mut needed: BTreeSet<u8> = self.slots.iter().copied().collect();
+        let mut needed: BTreeSet<u8> = BTreeSet::new();
+        needed.extend(&self.slots);
         needed.extend(self.workers.iter().flat_map(Worker::slots));
         needed.extend(self.incoming.iter().flat_map(|incoming| &incoming.slots));
         self.children.keep_only(&needed, now);

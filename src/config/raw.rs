@@ -117,7 +117,9 @@ fn siblings(prefix: &str) -> Vec<&'static str> {
         .iter()
         .filter_map(|k| k.yaml.strip_prefix(prefix))
         .filter_map(|rest| rest.split('.').next());
-    names.filter(|n| !n.is_empty()).collect::<BTreeSet<_>>().into_iter().collect()
+    let mut found = BTreeSet::new();
+    found.extend(names.filter(|n| !n.is_empty()));
+    found.into_iter().collect()
 }
 
 /// The problem of a key that does not exist, with the nearest that does.

@@ -99,7 +99,9 @@ impl Worker {
     /// Every TCP port that the worker has to connect to: those of the peers or of the proxies before them.
     #[must_use]
     pub fn tcp_ports(&self) -> BTreeSet<u16> {
-        self.routes().filter_map(|(target, route)| route.tcp_port(target)).collect()
+        let mut ports = BTreeSet::new();
+        ports.extend(self.routes().filter_map(|(target, route)| route.tcp_port(target)));
+        ports
     }
 
     /// Every proxy that is used, each once.

@@ -186,7 +186,8 @@ impl<'a> Reader<'a> {
             }
         }
         if !merged.is_empty() {
-            let mut seen: BTreeSet<String> = own.iter().map(|(key, _)| key.clone()).collect();
+            let mut seen = BTreeSet::new();
+            seen.extend(own.iter().map(|(key, _)| key.clone()));
             own.extend(merged.into_iter().filter(|(key, _)| seen.insert(key.clone())));
         }
         Ok(own)

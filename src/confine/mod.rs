@@ -185,12 +185,10 @@ pub fn worker_grants(config: &types::Worker) -> Grants {
 }
 
 fn network_grants(ports: impl IntoIterator<Item = u16>) -> Grants {
-    Grants {
-        read: RESOLVER_FILES.iter().map(Into::into).collect(),
-        tcp: ports.into_iter().chain([landlock::DNS]).collect(),
-        names: true,
-        ..Grants::default()
-    }
+    let mut grants = Grants { names: true, ..Grants::default() };
+    grants.read.extend(RESOLVER_FILES.iter().map(Into::into));
+    grants.tcp.extend(ports.into_iter().chain([landlock::DNS]));
+    grants
 }
 
 /// The user and group of nobody, as the kernel knows them on every system (`overflowuid`).

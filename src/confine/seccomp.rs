@@ -143,7 +143,8 @@ pub fn program(name: &str) -> Option<Program> {
 #[must_use]
 pub fn digest() -> String {
     let mut bytes = Vec::new();
-    let filters: BTreeMap<&str, &[sock_filter]> = ROLES.into_iter().flat_map(programs).collect();
+    let mut filters = BTreeMap::new();
+    filters.extend(ROLES.into_iter().flat_map(programs));
     for (name, instructions) in filters {
         bytes.extend_from_slice(name.as_bytes());
         bytes.push(0);

@@ -304,8 +304,11 @@ pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
 }
 
 fn collect(members: &mut [(&str, Value)]) -> Value {
-    let members = members.iter_mut().map(|(name, value)| ((*name).to_owned(), value.take()));
-    Value::Object(members.collect())
+    let mut all = Map::new();
+    for (name, value) in members {
+        all.insert((*name).to_owned(), value.take());
+    }
+    Value::Object(all)
 }
 
 /// The value, or what says that it is too large to be shown.

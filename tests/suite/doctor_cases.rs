@@ -446,8 +446,8 @@ async fn an_address_that_somebody_else_holds_is_replaced_by_a_free_one_and_our_o
     // Our own service.
     let service = crate::lab::Stub::start(crate::lab::StubOptions::default()).await;
     service.handler(|request| {
-        let body = r#"{"schema_version":1,"runtime":{"version":"0.1.0","flavor":"tunnelward"}}"#;
-        (request.path == "/health").then(|| Reply::json(200, body))
+        let body = r#"{"version":1,"agent_version":"0.1.0","ready":true}"#;
+        (request.path == "/status").then(|| Reply::json(200, body))
     });
     patient.profile["health"]["listen_addr"] = format!("127.0.0.1:{}", service.port()).into();
     let report = patient.examine().await;
@@ -455,6 +455,13 @@ async fn an_address_that_somebody_else_holds_is_replaced_by_a_free_one_and_our_o
     assert!(
         report.check("health_listener")["summary"].as_str().unwrap().contains("held by the running service")
     );
+    // Whoever answers otherwise is somebody else.
+    service.handler(|_| Some(Reply::json(200, r#"{"schema_version":1,"flavor":"tunnelward"}"#)));
+    assert_eq!(patient.examine().await.failed(), ["health_listener"]);
+    patient.profile["health"]["enabled"] = false.into();
+    let report = patient.examine().await;
+    assert_eq!(report.code, 0, "{}", report.text);
+    assert!(report.check("health_listener")["summary"].as_str().unwrap().contains("health.enabled"));
 }
 
 #[tokio::test]

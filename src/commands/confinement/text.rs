@@ -75,7 +75,8 @@ fn in_force(text: &mut String, InForce { channel, report }: &InForce) {
 }
 
 fn ids(ids: &[u32]) -> String {
-    let set: BTreeSet<&u32> = ids.iter().collect();
+    let mut set = BTreeSet::new();
+    set.extend(ids);
     join(&set.into_iter().map(ToString::to_string).collect::<Vec<_>>())
 }
 

@@ -145,7 +145,7 @@ pub fn run(wanted: &Wanted, host: Host<'_>) -> Exit {
         }
     };
     settings::all(&mut case, config.as_ref());
-    listener::check(&mut case);
+    listener::check(&mut case, &wanted.flags);
     system::all(&mut case, config.as_ref());
     if let Some(config) = config {
         for secret in config.worker.secrets() {

@@ -159,7 +159,8 @@ fn environment(s: &mut Sources<'_>, entry: &mut Entry, key_variable: Option<&str
     let (mut literal, mut opaque) = (BTreeSet::new(), BTreeSet::new());
     let inherited = |name: &str| INHERITED.contains(&name) || name.starts_with("LC_");
     let agent = s.host.env.iter().filter(|(name, _)| inherited(name));
-    let mut env: BTreeMap<String, String> = agent.map(|(n, v)| (n.clone(), v.clone())).collect();
+    let mut env = BTreeMap::new();
+    env.extend(agent.map(|(n, v)| (n.clone(), v.clone())));
     env.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
     if let Some((place, node)) = entry.take("pass_env") {
         for (place, node) in s.list(&place, node).unwrap_or_default() {

@@ -34,7 +34,11 @@ pub struct Granted {
 impl Granted {
     /// All of it, and nothing else.
     pub fn profile(&self) -> Profile {
-        let paths = |list: &[GrantedPath]| list.iter().map(|(_, path)| path.clone()).collect();
+        let paths = |list: &[GrantedPath]| {
+            let mut paths = BTreeSet::new();
+            paths.extend(list.iter().map(|(_, path)| path.clone()));
+            paths
+        };
         Profile {
             read: paths(&self.read),
             write: paths(&self.write),

@@ -49,7 +49,9 @@ pub(super) struct Table {
 impl Table {
     /// Where another table ended: nothing is in flight, and the numbers go on.
     pub(super) fn resume(last: u64, retired: impl IntoIterator<Item = u64>) -> Self {
-        Self { last, waiting: BTreeMap::new(), retired: retired.into_iter().take(MAX_RETIRED).collect() }
+        let mut kept = BTreeSet::new();
+        kept.extend(retired.into_iter().take(MAX_RETIRED));
+        Self { last, waiting: BTreeMap::new(), retired: kept }
     }
 
     /// The last number that was given out, and the retired ones; `None` while a request is in flight.

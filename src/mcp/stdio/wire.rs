@@ -17,7 +17,9 @@ pub(super) fn request(message: &Message, number: u64) -> Vec<u8> {
     let number = number.to_string();
     let mut edits: Vec<_> =
         [message.id_span(), message.progress_token_span()].into_iter().flatten().collect();
-    edits.sort_by_key(|span| span.start);
+    if edits.first().map(|span| span.start) > edits.last().map(|span| span.start) {
+        edits.reverse();
+    }
     let edits: Vec<_> = edits.into_iter().map(|span| (span, number.as_str())).collect();
     line(splice(message.raw(), &edits))
 }
