@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::agent::{SOON, eventually};
+use crate::asking;
 use crate::calls::{text_of, tool};
 use crate::forward_proxy::{ForwardProxy, Kind, Manner};
 use crate::lab::{ControlPlane, Options, Stub, StubOptions};
@@ -17,6 +18,10 @@ use crate::world::{Plan, World};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The names of the control plane, of an MCP server and of a proxy.
 const NAMES: [&str; 3] = ["plane.test", "tools.test", "proxy.test"];
+/// What an agent without a network says.
+const CUT: [&str; 2] = ["control_plane_network", "control_plane_proxy"];
+/// How long after the end of a short cut it may not have said it: a poll takes its time and the guardrail's.
+const NOTICED: Duration = Duration::from_secs(40);
 /// How much memory of a process may grow over the cycles, in KiB: what the first ones have not touched yet.
 const GROWTH: u64 = 512;
 
@@ -111,6 +116,7 @@ impl Site {
         let plane = ControlPlane::start(options).await;
         let stub = Stub::start(StubOptions { host: everywhere, ..StubOptions::default() }).await;
         let mut plan = Plan::new()
+            .top("health: {unix_socket: '@DIR@/health'}")
             .bindings(format!("  server_urls: [{{url: 'http://tools.test:{}/mcp'}}]\n", stub.port()));
         let mut proxy = None;
         if let Out::Through(kind) = out {
@@ -118,7 +124,7 @@ impl Site {
             plan = plan.control(&format!("http_proxy: 'http://proxy.test:{}'", started.port()));
             proxy = Some(started);
         }
-        let setup = plan.setup(&plane, &stub);
+        let setup = asking::own(plan.setup(&plane, &stub));
         let yaml =
             plan.text(&plane, &stub, setup.dir.path()).replace("https://127.0.0.1:", "https://plane.test:");
         let world = World { plane, stub, agent: setup.yaml(yaml).by(&cable.there()).start() };
@@ -126,6 +132,15 @@ impl Site {
         works(&world, "before").await;
         let processes = [world.agent.pid(), world.agent.worker_pid()];
         Self { out, world, proxy, processes, memory: [0; 2] }
+    }
+
+    /// The codes of the reasons why it is not ready.
+    async fn reasons(&self) -> Vec<String> {
+        let socket = self.world.agent.dir.path().join("health");
+        let answer = asking::raw_unix(&socket, b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        let status: serde_json::Value = serde_json::from_str(&asking::got(&answer.unwrap()).body).unwrap();
+        let reasons = status["reasons"].as_array().unwrap();
+        reasons.iter().map(|reason| reason["code"].as_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -142,7 +157,15 @@ async fn long_cut(cable: &Cable, server: &NameServer, sites: &mut [Site]) {
             proxy.kill();
         }
     }
-    tokio::time::sleep(Duration::from_secs(if long() { 90 } else { 20 })).await;
+    let until = Instant::now() + Duration::from_secs(if long() { 90 } else { 20 });
+    for site in &*sites {
+        // A socket is a file: it can be asked from this network too.
+        while !site.reasons().await.iter().any(|code| CUT.contains(&code.as_str())) {
+            assert!(until.elapsed() < NOTICED, "{:?} is ready without a network", site.out);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    tokio::time::sleep_until(until.into()).await;
     for proxy in sites.iter_mut().filter_map(|site| site.proxy.as_mut()) {
         proxy.come_back().await;
     }
@@ -155,11 +178,13 @@ async fn long_cut(cable: &Cable, server: &NameServer, sites: &mut [Site]) {
         let _ =
             Command::new("ip").args(["addr", "add", address, "dev", "out"]).stderr(Stdio::null()).status();
     }
-    for (Site { out, world, processes, .. }, polls) in sites.iter().zip(polls) {
+    for (site, polls) in sites.iter().zip(polls) {
+        let Site { out, world, processes, .. } = site;
         world.plane.wait_for_poll(polls.saturating_add(1), PATIENCE.saturating_sub(healed.elapsed())).await;
         eprintln!("{out:?}: polled {:?} after a long cut, or before", healed.elapsed());
         works(world, "after").await;
         assert!(healed.elapsed() < PATIENCE, "{out:?}: {:?}", healed.elapsed());
+        assert_eq!(site.reasons().await, [""; 0], "{out:?}: ready again");
         assert_eq!(
             [world.agent.pid(), world.agent.worker_pid()],
             *processes,

@@ -9,7 +9,8 @@ use crate::asking::{self, codes, get, json, plan, until, until_within};
 use crate::calls::tool;
 use crate::lab::{Ca, ControlPlane, Fault, On, Relay, Stub, StubOptions, open};
 use crate::tls_peers::{nobody, pin};
-use crate::world::World;
+use crate::watchdog::Manager;
+use crate::world::{Plan, World};
 
 /// Above the pause that follows a refusal by the control plane.
 const LONG: Duration = Duration::from_secs(75);
@@ -173,6 +174,44 @@ async fn a_worker_that_dies_and_is_replaced() {
     until(&world.agent, None).await;
     assert_eq!(json(&world.agent, "/status").await["worker_restarts"], 1);
     assert!(get(&world.agent, "/metrics").await.body.contains("tunnelward_worker_restarts_total 1\n"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_dies_and_dies_again_is_told_to_the_service_manager() {
+    let manager = Manager::new();
+    // While there is no worker nobody answers but the broker, by STATUS=.
+    let restart = "restart: {times: 1, backoff_min: 300ms, backoff_max: 2s}";
+    let world = Plan::new().top(restart).start_as(|setup| manager.watches(setup)).await;
+    manager.is_told("the worker is starting").await;
+    manager.is_told("polling the control plane").await;
+    kill(world.agent.worker_pid(), "KILL");
+    manager.is_told("the worker died and is being replaced").await;
+    manager.is_told("polling the control plane").await;
+    kill(world.agent.worker_pid(), "KILL");
+    manager.is_told("the worker dies again and again").await;
+    manager.is_told("polling the control plane").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_control_plane_and_a_server_that_have_not_answered_yet() {
+    // The kernel takes the connections, and then nobody says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = silent.local_addr().unwrap();
+    let plane = ControlPlane::start(crate::cases::options()).await;
+    let stub = Stub::start(StubOptions::default()).await;
+    let plan = plan("").bindings(format!("  server_urls: [{{url: 'https://{at}/mcp'}}]\n"));
+    plane.fault(Fault { delay_ms: 3000, ..Fault::on(On::Poll) });
+    let setup = asking::own(plan.setup(&plane, &stub));
+    let world = World { plane, stub, agent: setup.start() };
+    let ready = until(&world.agent, Some("not_polled_yet")).await;
+    assert!(ready.body.contains("has not answered a poll yet"), "{}", ready.body);
+    assert_eq!(codes(&world.agent).await, ["not_polled_yet", "mcp_unknown"]);
+    world.plane.wait_for_poll(2, SOON).await;
+    assert_eq!(codes(&world.agent).await, ["mcp_unknown"]);
+    drop(silent);
+    until_within(&world.agent, Some("mcp_unreachable"), LONG).await;
     world.end().await;
 }
 

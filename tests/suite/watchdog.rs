@@ -42,6 +42,25 @@ impl Manager {
         setup.env("NOTIFY_SOCKET", &self.name).env("WATCHDOG_USEC", "3000000")
     }
 
+    /// Waits until it is told a state of which this is a part.
+    pub async fn is_told(&self, state: &str) {
+        let mut buffer = [0; 4096];
+        let mut told = Vec::new();
+        let heard = eventually(|| {
+            while let Ok(n) = self.socket.recv(&mut buffer) {
+                let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+                let is = text.contains("STATUS=") && text.contains(state);
+                told.push(text);
+                if is {
+                    return Some(());
+                }
+            }
+            None
+        });
+        let heard = heard.await;
+        assert!(heard.is_some(), "not {state:?} but {told:#?}");
+    }
+
     /// How often it was told that the service lives since it was last asked.
     fn beats(&self) -> usize {
         let mut buffer = [0; 4096];
