@@ -16,7 +16,7 @@ pub mod journal;
 mod render;
 mod value;
 
-pub use render::rfc3339;
+pub use render::{epoch_ms, rfc3339};
 
 use journal::Journal;
 

@@ -1,6 +1,6 @@
 use std::time::UNIX_EPOCH;
 
-use super::render::{MAX_VALUE_BELOW, rfc3339};
+use super::render::{MAX_VALUE_BELOW, epoch_ms, rfc3339};
 use super::*;
 
 fn lines(lines: &Arc<Mutex<Vec<String>>>) -> Vec<String> {
@@ -13,6 +13,30 @@ fn times_are_civil_dates() {
     assert_eq!(at(0), "1970-01-01T00:00:00.000Z");
     assert_eq!(at(951_782_400_000), "2000-02-29T00:00:00.000Z");
     assert_eq!(at(1_798_761_599_999), "2026-12-31T23:59:59.999Z");
+}
+
+#[test]
+fn times_are_read_as_they_are_written_and_as_others_write_them() {
+    for ms in [0, 951_782_400_000, 951_868_799_999, 1_798_761_599_999] {
+        assert_eq!(epoch_ms(&rfc3339(UNIX_EPOCH + Duration::from_millis(ms))), Some(ms));
+    }
+    for (text, ms) in [
+        ("2000-02-29T00:00:00Z", Some(951_782_400_000)),
+        ("2000-02-29t01:30:00.5+01:30", Some(951_782_400_500)),
+        ("2000-02-28 22:00:00.123456-02:00", Some(951_782_400_123)),
+        ("yesterday", None),
+        ("", None),
+        ("2000-02-29T00:00:00", None),
+        ("2000-02-29T00:00:00.Z", None),
+        ("2000-13-29T00:00:00Z", None),
+        ("2000-02-29T24:00:00Z", None),
+        ("2000-02-29T00:00:00+1:00", None),
+        ("+000-02-29T00:00:00Z", None),
+        ("2000-02-29T00:00:00\u{e9}", None),
+        ("1969-12-31T23:59:59Z", None),
+    ] {
+        assert_eq!(epoch_ms(text), ms, "{text}");
+    }
 }
 
 #[test]

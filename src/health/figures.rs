@@ -112,6 +112,8 @@ pub struct Figures {
     pub polled: u64,
     /// See there.
     pub enqueued: u64,
+    /// How old they were when they came.
+    pub ages: Histogram,
     /// Polls that have ended.
     pub cycles: u64,
     /// How long polls took that succeeded, and that did not.

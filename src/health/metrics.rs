@@ -76,6 +76,9 @@ impl Text {
         for (error, times) in ["false", "true"].into_iter().zip(&f.poll_took) {
             self.times(name, &[("error", error)], times, Unit::Seconds);
         }
+        let name = "commands_age_seconds";
+        self.family(name, "histogram", "How old commands were when a poll brought them.");
+        self.times(name, &[], &f.ages, Unit::Seconds);
         let mut kinds = ["timeout", "context_canceled", "other"].into_iter().zip(f.poll_errors);
         self.each(("commands_poll_errors_total", "counter", "Polls that failed."), "error_kind", &mut kinds);
         let mut kinds = ["invalid_command_type", "context_canceled"].into_iter().zip(f.drops);

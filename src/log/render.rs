@@ -108,6 +108,46 @@ fn json_pair(n: usize, key: &str, value: &Value<'_>, out: &mut String) {
     let _ = write!(out, "{key}:{value}");
 }
 
+/// Milliseconds since 1970 of an RFC 3339 time; `None` when it is none, or before that.
+pub fn epoch_ms(time: &str) -> Option<u64> {
+    let number = |from: usize, to: usize| {
+        let digits = time.get(from..to)?;
+        if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse::<u64>().ok() } else { None }
+    };
+    let separators = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
+    if !separators.iter().all(|(at, any)| time.get(*at..at + 1).is_some_and(|found| any.contains(found))) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days before a date in years that begin in March, so that a leap day is the last of its year.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = (365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day).checked_sub(719_469)?;
+    let local = (days * 86_400 + hour * 3600 + minute * 60 + second) * 1000;
+    let rest = time.get(19..)?;
+    let end = rest.find(['Z', 'z', '+', '-'])?;
+    let (fraction, zone) = rest.split_at(end);
+    let ms = match fraction.strip_prefix('.') {
+        None if fraction.is_empty() => 0,
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            format!("{digits:0<3}").get(..3)?.parse().ok()?
+        }
+        _ => return None,
+    };
+    let at = 19 + end;
+    let offset = match zone {
+        "Z" | "z" => 0,
+        _ if zone.len() == 6 && zone.get(3..4) == Some(":") => {
+            (number(at + 1, at + 3)? * 60 + number(at + 4, at + 6)?) * 60_000
+        }
+        _ => return None,
+    };
+    if zone.starts_with('-') { Some(local + ms + offset) } else { (local + ms).checked_sub(offset) }
+}
+
 /// UTC with milliseconds, as RFC 3339 wants it.
 pub fn rfc3339(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -80,7 +80,7 @@ impl Polling {
             };
             match turn {
                 Turn::Batch(polled) => {
-                    self.stats.polled(began.elapsed(), polled.batch.items.len());
+                    self.stats.polled(began.elapsed(), &polled.batch.items);
                     first = false;
                     if !healthy {
                         healthy = true;

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
 use crate::control::poll::Class;
+use crate::control::wire::Item;
 use crate::health::figures::{End, Figures, Labels, MAX_LOOK, OTHER, known_method, shown};
 use crate::mcp::jsonrpc::{Message, members};
 
@@ -90,12 +91,18 @@ impl Stats {
         self.0.began.elapsed()
     }
 
-    /// A poll has brought so many commands.
-    pub fn polled(&self, took: Duration, commands: usize) {
+    /// A poll has brought these commands.
+    pub fn polled(&self, took: Duration, commands: &[Item]) {
+        let now = SystemTime::now();
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut f = self.lock();
         f.cycles = f.cycles.saturating_add(1);
-        f.polled = f.polled.saturating_add(u64::try_from(commands).unwrap_or(u64::MAX));
-        f.last_poll = Some(SystemTime::now());
+        f.polled = f.polled.saturating_add(u64::try_from(commands.len()).unwrap_or(u64::MAX));
+        f.last_poll = Some(now);
+        for created in commands.iter().filter_map(created) {
+            // One from the future, by this clock, is new.
+            f.ages.add(since_1970.saturating_sub(created));
+        }
         f.poll_took[0].add(took);
         f.http[0].add(took);
     }
@@ -141,5 +148,13 @@ impl Stats {
         };
         let (shown, name) = (tally.shown.clone().into_owned(), tally.name.clone());
         f.ended(End { labels, took, failed: tally.failed, shown, name, outcome }, self.since());
+    }
+}
+
+/// When the control plane made a command, since 1970.
+fn created(item: &Item) -> Option<Duration> {
+    match item {
+        Item::Command(command) => command.created_ms.map(Duration::from_millis),
+        _ => None,
     }
 }

@@ -40,6 +40,7 @@ async fn promtool_accepts_the_metrics() {
     assert!(matches!(code, Some(0 | 3)) && remarks.is_empty(), "{code:?} {said}\n{text}");
     for name in [
         "commands_polled_total 1",
+        "commands_age_seconds_count 1",
         "commands_enqueued_total 1",
         "readiness 1",
         "liveness 1",

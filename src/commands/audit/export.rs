@@ -12,6 +12,7 @@ use crate::audit::object::Object;
 use crate::audit::view;
 use crate::commands::complain;
 use crate::exit::Exit;
+use crate::log::epoch_ms;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -269,15 +270,4 @@ pub(super) fn cef(call: &Call) -> String {
     let name = call.operation().replace('\\', "\\\\").replace('|', "\\|").replace(char::is_control, "?");
     let event = call.last().text("event").unwrap_or_default();
     format!("CEF:0|tunnelward|tunnelward|{VERSION}|{event}|{name}|{severity}|{}", extension.trim_start())
-}
-
-/// Milliseconds since 1970 of a time that the log wrote.
-fn epoch_ms(time: &str) -> Option<u64> {
-    let number = |from: usize, to: usize| time.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    // Days before a date in years that begin in March, so that a leap day is the last of its year.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
-    let days = (365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day).checked_sub(719_469)?;
-    let seconds = days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?;
-    Some(seconds * 1000 + number(20, 23)?)
 }

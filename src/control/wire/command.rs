@@ -14,6 +14,7 @@ use super::{Command, Item, Kind, Malformed, timeout};
 use crate::config::types::Channel;
 use crate::control::body::RespType;
 use crate::ipc::msg::{MAX_REQUEST_ID, MAX_SHARD_TOKEN};
+use crate::log::epoch_ms;
 
 /// A body up to this size may be kept alive by any part of it.
 const SHARED_BODY: usize = 64 * 1024;
@@ -59,6 +60,7 @@ impl Reader<'_> {
                     kind,
                     headers,
                     timeout,
+                    created_ms: self.created_ms(),
                     size,
                 })
             }
@@ -114,6 +116,10 @@ impl Reader<'_> {
     fn timeout(&self) -> Option<Duration> {
         let text: String = serde_json::from_str(self.0.given(Member::ResponseTimeout)?).ok()?;
         timeout::parse(&text)
+    }
+
+    fn created_ms(&self) -> Option<u64> {
+        epoch_ms(&serde_json::from_str::<String>(self.0.given(Member::CreatedAt)?).ok()?)
     }
 
     fn command_type(&self) -> Option<String> {

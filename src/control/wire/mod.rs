@@ -76,6 +76,8 @@ pub struct Command {
     pub headers: Vec<(String, Vec<String>)>,
     /// The response timeout, relative to the receipt of the poll. Zero has passed already.
     pub timeout: Option<Duration>,
+    /// When the control plane made it, in milliseconds since 1970, if it says so. For the figures only.
+    pub created_ms: Option<u64>,
     /// Bytes of memory that holding the command may cost, for the bound on all payloads in flight.
     pub size: usize,
 }
