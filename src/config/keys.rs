@@ -11,8 +11,8 @@ pub enum Standing {
     Used,
     /// Validated and accepted; without effect in this version, which is said when the value is not this default.
     Inert(Option<&'static str>),
-    /// Refused when set, because ignoring it would change routing or security.
-    Unbuilt,
+    /// Accepted: of the channel `harpoon`, which this version does not serve. That is said; its calls are answered with 501.
+    Unserved,
     /// Of the full client: accepted at this default, refused otherwise.
     FullClient(&'static str),
     /// Of the cloudflared flavours: refused when present.
@@ -65,7 +65,7 @@ macro_rules! keys {
     };
 }
 
-use Standing::{Cloudflared, FullClient, Inert, Unbuilt, Used};
+use Standing::{Cloudflared, FullClient, Inert, Unserved, Used};
 
 keys! {
     CONFIG: "", "config", "TUNNEL_CLIENT_CONFIG", One, Used;
@@ -114,12 +114,12 @@ keys! {
     MCP_MAX_CONCURRENT: "mcp.max_concurrent_requests", "mcp.max-concurrent-requests", "MCP_MAX_CONCURRENT_REQUESTS", One, Used;
     MCP_STDIO_INITIALIZED: "mcp.stdio_send_initialized_notification", "mcp.stdio-send-initialized-notification", "MCP_STDIO_SEND_INITIALIZED_NOTIFICATION", Switch, Used;
 
-    HARPOON_TARGETS: "harpoon.targets", "harpoon.target", "HARPOON_TARGETS", Many, Unbuilt;
+    HARPOON_TARGETS: "harpoon.targets", "harpoon.target", "HARPOON_TARGETS", Many, Unserved;
     HARPOON_ALLOW_PLAINTEXT: "harpoon.allow_plaintext_http", "harpoon.allow-plaintext-http", "HARPOON_ALLOW_PLAINTEXT_HTTP", Switch, Inert(Some("false"));
     HARPOON_MAX_RESPONSE: "harpoon.max_response_bytes", "harpoon.max-response-bytes", "HARPOON_MAX_RESPONSE_BYTES", One, Inert(Some("102400"));
     HARPOON_MAX_REDIRECTS: "harpoon.max_redirects", "harpoon.max-redirects", "HARPOON_MAX_REDIRECTS", One, Inert(Some("5"));
-    HARPOON_HTTP_PROXY: "harpoon.http_proxy", "harpoon.http-proxy", "HARPOON_HTTP_PROXY", One, Unbuilt;
-    HARPOON_ADDITIONAL_TRANSPORTS: "harpoon.additional_transports", "harpoon.additional-transport", "HARPOON_ADDITIONAL_TRANSPORTS", Many, Unbuilt;
+    HARPOON_HTTP_PROXY: "harpoon.http_proxy", "harpoon.http-proxy", "HARPOON_HTTP_PROXY", One, Unserved;
+    HARPOON_ADDITIONAL_TRANSPORTS: "harpoon.additional_transports", "harpoon.additional-transport", "HARPOON_ADDITIONAL_TRANSPORTS", Many, Unserved;
     HARPOON_HOSTS_SUFFIX: "harpoon.hosts_include_suffix", "harpoon.hosts-include-suffix", "HARPOON_HOSTS_INCLUDE_SUFFIX", Many, Inert(None);
     HARPOON_HOSTS_REGEX: "harpoon.hosts_include_regex", "harpoon.hosts-include-regex", "HARPOON_HOSTS_INCLUDE_REGEX", Many, Inert(None);
     HARPOON_HOSTS_LOOPBACK: "harpoon.hosts_include_loopback", "harpoon.hosts-include-loopback", "HARPOON_HOSTS_INCLUDE_LOOPBACK", Switch, Inert(Some("true"));

@@ -127,8 +127,8 @@ async fn a_profile_with_every_section_runs_unchanged() {
             .env("MCP_SERVER_URL", &stub.url())
             .env("MCP_COMMAND", &format!("channel=local,command={}", stdio_stub("")))
             .args(&["--control-plane.base-url", &plane.url(), "--control-plane.tunnel-id", &plane.tunnel_id])
-            // No proxy is here, and harpoon is not built: an empty flag hides what the file says.
-            .args(&["--http-proxy=", "--harpoon.target="])
+            // No proxy is here: an empty flag hides what the file says.
+            .args(&["--http-proxy="])
             .log_file(log)
     })
     .await;

@@ -12,7 +12,7 @@ pub fn check(s: &mut Sources<'_>) {
     for key in ALL {
         match key.standing {
             Standing::Used => {}
-            Standing::Unbuilt => unbuilt(s, key),
+            Standing::Unserved => unserved(s, key),
             Standing::Inert(default) => inert(s, key, default),
             Standing::FullClient(default) => full_client(s, key, default),
             Standing::Cloudflared => cloudflared(s, key),
@@ -23,6 +23,9 @@ pub fn check(s: &mut Sources<'_>) {
     pair(s, &keys::PROXY_CLIENT_CERT, &keys::PROXY_CLIENT_KEY);
     ranges(s);
 }
+
+/// Members of an entry of `harpoon.targets`.
+const TARGET: [&str; 4] = ["label", "url", "unix_socket", "description"];
 
 fn version(s: &mut Sources<'_>) {
     let Some(given) = s.in_file(&keys::CONFIG_VERSION).filter(|g| g.trimmed() != "1") else { return };
@@ -45,11 +48,18 @@ fn present(s: &mut Sources<'_>, key: &Key) -> Option<Place> {
     (!empty).then_some(place)
 }
 
-fn unbuilt(s: &mut Sources<'_>, key: &Key) {
-    if let Some(place) = present(s, key) {
-        let why = format!("{} is not supported by this version", key.yaml);
-        s.refuse(Problem::new(&place, why).hint("remove it or keep using a version that has it"));
+/// Nothing that the agent does becomes other than asked for when it serves less, so the rest of a profile may run.
+fn unserved(s: &mut Sources<'_>, key: &Key) {
+    let Some(place) = present(s, key) else { return };
+    if let Some((at, node)) = s.node(key).filter(|_| *key == keys::HARPOON_TARGETS) {
+        for (at, node) in s.list(&at, node).unwrap_or_default() {
+            let _ = s.map(&at, node, Some(&TARGET));
+        }
     }
+    s.warnings.push(format!(
+        "{} is accepted, but this version does not serve the channel harpoon: its calls are answered with 501",
+        place.path
+    ));
 }
 
 fn inert(s: &mut Sources<'_>, key: &Key, default: Option<&str>) {

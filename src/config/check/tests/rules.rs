@@ -63,16 +63,8 @@ const RULES: &[(&str, &str, &str)] = &[
     ("harpoon: {max_redirects: -1}", "", "harpoon.max-redirects must be non-negative"),
     ("harpoon: {max_redirects: 6}", "", "harpoon.max-redirects must be less than or equal to 5"),
     ("harpoon: {hosts_include_loopback: maybe}", "", "must be true or false"),
-    (
-        "harpoon: {targets: [{label: x, url: 'https://h'}]}",
-        "",
-        "harpoon.targets is not supported by this version",
-    ),
-    (
-        "harpoon: {additional_transports: [http-streamable]}",
-        "",
-        "harpoon.additional_transports is not supported by this version",
-    ),
+    ("harpoon: {targets: [{label: x, ulr: 'https://h'}]}", "", "unknown key"),
+    ("harpoon: {targets: [x]}", "", "must be a map"),
     ("log: {http_raw_unsafe: true}", "", "log.http_raw_unsafe is refused"),
     ("log: {format: xml}", "", "must be struct-text, text or json"),
     ("proxy: {check_interval: 0s}", "", "proxy.check-interval must be greater than zero"),

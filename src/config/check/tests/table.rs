@@ -52,9 +52,9 @@ const ROWS: &[[&str; 6]] = &[
     ["harpoon.hosts-include-loopback", "HARPOON_HOSTS_INCLUDE_LOOPBACK", "harpoon.hosts_include_loopback", "false", "false", "*"],
     ["harpoon.hosts-include-private", "HARPOON_HOSTS_INCLUDE_PRIVATE", "harpoon.hosts_include_private", "false", "false", "*"],
 ];
-/// Rows that this version refuses in every layer.
+/// Rows of what this version does not serve: accepted in every layer, and said.
 #[rustfmt::skip]
-const UNBUILT: &[[&str; 5]] = &[
+const UNSERVED: &[[&str; 5]] = &[
     ["harpoon.target", "HARPOON_TARGETS", "harpoon.targets", "label=a,url=https://h", "[{label: a, url: 'https://h'}]"],
     ["harpoon.http-proxy", "HARPOON_HTTP_PROXY", "harpoon.http_proxy", "http://p:1", "http://p:1"],
     ["harpoon.additional-transport", "HARPOON_ADDITIONAL_TRANSPORTS", "harpoon.additional_transports", "http-streamable", "[http-streamable]"],
@@ -189,7 +189,7 @@ fn every_row_is_taken_from_flag_environment_and_file_in_this_order() {
 #[test]
 fn no_row_is_left_out() {
     let rows: std::collections::BTreeSet<&str> =
-        ROWS.iter().map(|row| row[0]).chain(UNBUILT.iter().map(|row| row[0])).collect();
+        ROWS.iter().map(|row| row[0]).chain(UNSERVED.iter().map(|row| row[0])).collect();
     let selectors = ["config", "profile", "profile-file", "profile-dir"];
     for key in ALL.iter().filter(|key| !key.flag.is_empty()) {
         let known = rows.contains(key.flag) || selectors.contains(&key.flag);
@@ -202,12 +202,17 @@ fn no_row_is_left_out() {
 }
 
 #[test]
-fn what_this_version_lacks_is_refused_in_every_layer() {
-    for [flag, env, yaml, value, filed] in UNBUILT {
-        let phrase = format!("{yaml} is not supported by this version");
-        says(&base().flag(flag, value).bad(), &phrase);
-        says(&base().env(env, value).bad(), &phrase);
-        says(&base().yaml(&in_file(yaml, filed)).bad(), &phrase);
+fn what_this_version_does_not_serve_is_accepted_and_said_in_every_layer() {
+    for [flag, env, yaml, value, filed] in UNSERVED {
+        for (setup, name) in [
+            (base().flag(flag, value), format!("--{flag}")),
+            (base().env(env, value), env.to_string()),
+            (base().yaml(&in_file(yaml, filed)), yaml.to_string()),
+        ] {
+            let warnings = setup.good().warnings;
+            let said = |w: &String| w.contains(&name) && w.contains("does not serve the channel harpoon");
+            assert_eq!(warnings.iter().filter(|w| said(w)).count(), 1, "{name}: {warnings:?}");
+        }
     }
 }
 
