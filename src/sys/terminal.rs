@@ -15,12 +15,14 @@ const BACKSPACE: u8 = 8;
 const DELETE: u8 = 127;
 
 /// The next line, without its end; `None` when there is none any more, or Ctrl-C was typed where it does not end the process.
-/// What is typed is not shown when it is `unseen`; the terminal is as before afterwards, whatever happens.
+/// What is typed is not shown when it is `unseen`; the terminal is as before afterwards, whatever happens. `ask` says what
+/// is wanted, once the terminal is ready for the answer: what is typed before would be shown, and understood otherwise.
 ///
 /// # Errors
 /// When the terminal cannot be read, or the line is too long or not UTF-8.
-pub fn line(unseen: bool) -> io::Result<Option<Zeroizing<String>>> {
+pub fn line(unseen: bool, ask: &dyn Fn()) -> io::Result<Option<Zeroizing<String>>> {
     if !unseen {
+        ask();
         return read();
     }
     let before = tcgetattr(stdin())?;
@@ -28,6 +30,7 @@ pub fn line(unseen: bool) -> io::Result<Option<Zeroizing<String>>> {
     // Without signals too: one would end this process and leave the terminal as it is now.
     hidden.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
     tcsetattr(stdin(), OptionalActions::Now, &hidden)?;
+    ask();
     let line = read();
     tcsetattr(stdin(), OptionalActions::Now, &before)?;
     line

@@ -258,8 +258,13 @@ async fn case_167_an_answer_before_the_request_is_read_is_passed_on() {
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     tokio::spawn(async move {
         // Answers after the first bytes and never reads the rest.
-        let (mut stream, _) = listener.accept().await.unwrap();
-        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        // Before that come connections on which nothing is said, by which the agent looks whether there is anybody.
+        let mut stream = loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if stream.read(&mut [0; 1024]).await.unwrap() > 0 {
+                break stream;
+            }
+        };
         let body = r#"{"jsonrpc":"2.0","id":"r1","error":{"code":-32600,"message":"too much"}}"#;
         stream.write_all(&http_answer("413 Content Too Large", "application/json", body)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(30)).await;

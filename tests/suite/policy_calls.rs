@@ -200,7 +200,7 @@ fn a_wrong_policy_ends_with_78_and_every_problem_with_its_line() {
     assert_eq!((code, out.as_str()), (78, ""));
     for line in [
         format!("{path}:3: rules[0].tools[0]: a * is not enforced here"),
-        format!("{path}:4: rules[1].tool: unknown key \"tool\"; legal here: id, effect"),
+        format!("{path}:4: rules[1].tool: unknown key \"tool\"; did you mean tools?"),
         format!("{path}:4: rules[1]: must have one of methods, tools, prompts and resources"),
     ] {
         assert!(err.lines().any(|found| found.starts_with(&line)), "{line}\nin\n{err}");

@@ -117,9 +117,11 @@ pub fn yes(text: &str) -> Result<bool, Failed> {
 }
 
 fn ask(text: &str, unseen: bool) -> Result<Zeroizing<String>, Failed> {
-    print(text);
-    print(": ");
-    match terminal::line(unseen) {
+    let question = || {
+        print(text);
+        print(": ");
+    };
+    match terminal::line(unseen, &question) {
         Ok(Some(line)) => Ok(line),
         Ok(None) => {
             print("\n");
