@@ -104,7 +104,9 @@ impl Terminal {
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
         let slave = File::options().read(true).write(true).open(&name).unwrap();
-        let mut command = machine.command(&["setsid", "--ctty", "--wait"], arguments);
+        // What was started in the background ignores Ctrl-C, and hands that on.
+        let outer = ["setsid", "--ctty", "--wait", "env", "--default-signal=INT"];
+        let mut command = machine.command(&outer, arguments);
         let [input, output, error] = [(); 3].map(|()| Stdio::from(slave.try_clone().unwrap()));
         let child = command.stdin(input).stdout(output).stderr(error).spawn().unwrap();
         let master = File::from(master);

@@ -152,7 +152,10 @@ async fn watching_goes_on_until_it_is_ended_or_nobody_reads() {
     let world = asking::world(plan("")).await;
     until(&world.agent, None).await;
     for (how, more) in [("INT", "--watch"), ("nobody reads", "--json")] {
-        let mut child = Command::new(crate::place::agent())
+        // What was started in the background ignores the signal, and hands that on.
+        let mut child = Command::new("env")
+            .arg("--default-signal=INT")
+            .arg(crate::place::agent())
             .args(["status", "--watch", "1", more, &url_file(&world)])
             .stdout(Stdio::piped())
             .spawn()
