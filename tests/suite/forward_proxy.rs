@@ -120,6 +120,10 @@ impl ForwardProxy {
             let _ = child.wait();
             // Squid's helpers end with their standard input; its own pid file would stop the next one.
             let _ = std::fs::remove_file(self.path("pid"));
+            // What one that is killed leaves behind stops the Squid of another user that comes upon the name.
+            for part in ["metadata", "queues", "readers"] {
+                let _ = std::fs::remove_file(format!("/dev/shm/{}-cf__{part}.shm", self.service()));
+            }
         }
     }
 
@@ -129,8 +133,7 @@ impl ForwardProxy {
         let mut command = match self.kind {
             Kind::Squid => {
                 let mut command = Command::new("squid");
-                // A service name of its own keeps its shared memory apart from that of others.
-                command.args(["-N", "-n", &format!("lab{}", self.port), "-f"]).arg(conf);
+                command.args(["-N", "-n", &self.service(), "-f"]).arg(conf);
                 command
             }
             Kind::Tinyproxy => {
@@ -153,6 +156,11 @@ impl ForwardProxy {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// What keeps Squid's shared memory apart from that of others: a port is one only within its network.
+    fn service(&self) -> String {
+        format!("lab{}x{}", std::process::id(), self.port)
     }
 
     fn complaint(&self) -> String {
