@@ -5,8 +5,6 @@
 //! that came before it again. Runs in the broker (which writes) and in the commands (which verify). Must never see
 //! more of a record than its bytes.
 
-use std::io::Write as _;
-
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -98,23 +96,30 @@ impl Key {
                 long.as_mut_slice()
             }
         };
-        let inner = self.padded(0x36, pieces, room);
-        self.padded(0x5c, &[&inner], &mut [0; BLOCK + 32])
-    }
-
-    /// The hash of the padded key and what follows it; `room` is as long as that.
-    fn padded(&self, pad: u8, pieces: &[&[u8]], room: &mut [u8]) -> Digest {
-        let (block, mut rest) = room.split_at_mut(BLOCK);
-        block.fill(pad);
-        block.iter_mut().zip(&self.0).for_each(|(byte, key)| *byte ^= key);
+        let (_, mut rest) = room.split_at_mut(BLOCK);
         for piece in pieces {
             let (here, after) = rest.split_at_mut(piece.len());
             here.copy_from_slice(piece);
             rest = after;
         }
+        self.code_behind(room)
+    }
+
+    /// The same of what follows the first block of `room`, which is used and wiped.
+    fn code_behind(&self, room: &mut [u8]) -> Digest {
+        let mut outer = [0; BLOCK + 32];
+        let inner = self.hash_behind(0x36, room);
+        outer.iter_mut().skip(BLOCK).zip(inner).for_each(|(byte, inner)| *byte = inner);
+        self.hash_behind(0x5c, &mut outer)
+    }
+
+    /// The hash of the padded key and what follows it in `room`.
+    fn hash_behind(&self, pad: u8, room: &mut [u8]) -> Digest {
+        room.iter_mut().take(BLOCK).for_each(|byte| *byte = pad);
+        room.iter_mut().zip(&self.0).for_each(|(byte, key)| *byte ^= key);
         let hash = hash(room);
-        // Only the first block is secret.
-        room.iter_mut().take(BLOCK).for_each(Zeroize::zeroize);
+        // Where the key is in it; the rest of the block is the pad alone.
+        room.iter_mut().take(self.0.len()).for_each(Zeroize::zeroize);
         hash
     }
 
@@ -155,23 +160,31 @@ impl Chain {
     /// Appends the line of the next record, with its end, and goes on. `members` are those of a JSON object without
     /// its braces. Times and boot ids are texts of ours that need no escaping.
     pub fn seal(&mut self, head: Head<'_>, members: &str, out: &mut Vec<u8>) {
+        // A block in front of the line, for the key of its code; the line takes that place in the end.
         let begin = out.len();
+        let text = begin.saturating_add(BLOCK);
+        out.resize(text, 0);
         let Head { time, mono_us, boot } = head;
-        let sequence = self.sequence;
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            out,
-            "{{\"v\":{VERSION},\"seq\":{sequence},\"time\":\"{time}\",\"mono_us\":{mono_us},\"boot\":\"{boot}\",\"prev\":\""
-        );
+        let [mut version, mut sequence, mut mono] = [itoa::Buffer::new(); 3];
+        let (version, sequence) = (version.format(VERSION), sequence.format(self.sequence));
+        let mono = mono.format(mono_us);
+        for piece in ["{\"v\":", version, ",\"seq\":", sequence, ",\"time\":\"", time, "\",\"mono_us\":"] {
+            out.extend_from_slice(piece.as_bytes());
+        }
+        for piece in [mono, ",\"boot\":\"", boot, "\",\"prev\":\""] {
+            out.extend_from_slice(piece.as_bytes());
+        }
         put_hex(&self.previous, out);
         out.extend_from_slice(b"\",");
         out.extend_from_slice(members.as_bytes());
-        let code = self.key.code(&[out.get(begin..).unwrap_or_default()]);
+        let code = self.key.code_behind(out.get_mut(begin..).unwrap_or_default());
         out.extend_from_slice(MAC.as_bytes());
         put_hex(&code, out);
         out.extend_from_slice(b"\"}");
-        self.previous = hash(out.get(begin..).unwrap_or_default());
+        self.previous = hash(out.get(text..).unwrap_or_default());
         out.push(b'\n');
+        out.copy_within(text.., begin);
+        out.truncate(out.len().saturating_sub(BLOCK));
         self.step();
     }
 

@@ -201,29 +201,29 @@ pub fn members(event: &Event) -> String {
     let mut o = Object::with_room(ROOM);
     let whole = |n: &i32| n.to_string();
     match event {
-        Event::Start(start) => start.put(o.text("event", "start")),
+        Event::Start(start) => start.put(o.plain("event", "start")),
         Event::Confinement { role, landlock_abi, seccomp_filters } => {
-            o.text("event", "confinement").text("role", role);
+            o.plain("event", "confinement").text("role", role);
             o.number("landlock_abi", (*landlock_abi).into());
             o.number("seccomp_filters", (*seccomp_filters).into());
         }
         Event::PollAuthorised {} => {
-            o.text("event", "poll_authorised");
+            o.plain("event", "poll_authorised");
         }
         Event::PollRefused { reason } => {
-            o.text("event", "poll_refused").text("reason", reason);
+            o.plain("event", "poll_refused").text("reason", reason);
         }
-        Event::CallDecided(decided) => decided.put(o.text("event", "call_decided")),
-        Event::CallFinished(finished) => finished.put(o.text("event", "call_finished")),
+        Event::CallDecided(decided) => decided.put(o.plain("event", "call_decided")),
+        Event::CallFinished(finished) => finished.put(o.plain("event", "call_finished")),
         Event::CallInDoubt { call, request_id } => {
-            o.text("event", "call_in_doubt").text("call", call).text("request_id", request_id);
+            o.plain("event", "call_in_doubt").text("call", call).text("request_id", request_id);
         }
         Event::ChildStart { role, channel, pid, program_sha256 } => {
-            o.text("event", "child_start").text("role", role).maybe("channel", channel.as_deref());
+            o.plain("event", "child_start").text("role", role).maybe("channel", channel.as_deref());
             o.number("pid", (*pid).into()).maybe("program_sha256", program_sha256.as_deref());
         }
         Event::ChildExit { role, channel, pid, exit_code, signal } => {
-            o.text("event", "child_exit").text("role", role).maybe("channel", channel.as_deref());
+            o.plain("event", "child_exit").text("role", role).maybe("channel", channel.as_deref());
             o.number("pid", (*pid).into());
             for (name, number) in [("exit_code", exit_code), ("signal", signal)] {
                 if let Some(number) = number {
@@ -232,27 +232,27 @@ pub fn members(event: &Event) -> String {
             }
         }
         Event::Violation { role, what } => {
-            o.text("event", "violation").text("role", role).text("what", what);
+            o.plain("event", "violation").text("role", role).text("what", what);
         }
         Event::Rotation { file } => {
-            o.text("event", "rotation").number("file", *file);
+            o.plain("event", "rotation").number("file", *file);
         }
         Event::Deletion { file, first, last, hash, bytes } => {
-            o.text("event", "deletion").number("file", *file).number("first", *first).number("last", *last);
+            o.plain("event", "deletion").number("file", *file).number("first", *first).number("last", *last);
             o.text("hash", hash).number("bytes", *bytes);
         }
         Event::Checkpoint {} => {
-            o.text("event", "checkpoint");
+            o.plain("event", "checkpoint");
         }
         Event::Outage { since, refused, lost } => {
-            o.text("event", "outage").text("since", since).number("refused", *refused).number("lost", *lost);
+            o.plain("event", "outage").text("since", since).number("refused", *refused).number("lost", *lost);
         }
         Event::Reload { refused, config_sha256, policy } => {
-            o.text("event", "reload").maybe("refused", refused.as_deref());
+            o.plain("event", "reload").maybe("refused", refused.as_deref());
             o.maybe("config_sha256", config_sha256.as_deref()).text("policy", policy);
         }
         Event::Stop { exit_code } => {
-            o.text("event", "stop").number("exit_code", (*exit_code).into());
+            o.plain("event", "stop").number("exit_code", (*exit_code).into());
         }
     }
     o.into_members()
@@ -273,29 +273,24 @@ impl Start {
 
 impl Decided {
     fn put(&self, o: &mut Object) {
-        o.maybe("call", self.call.as_deref()).text("decision", self.decision);
-        o.text("request_id", &self.request_id).text("channel", &self.channel).text("kind", self.kind);
-        for (name, text) in [
-            ("method", &self.method),
-            ("name", &self.name),
-            ("rule", &self.rule),
-            ("session", &self.session),
-            ("trace", &self.trace),
-            ("arguments", &self.arguments),
-        ] {
+        o.maybe("call", self.call.as_deref()).plain("decision", self.decision);
+        o.text("request_id", &self.request_id).text("channel", &self.channel).plain("kind", self.kind);
+        for (name, text) in [("method", &self.method), ("name", &self.name), ("rule", &self.rule)] {
             o.maybe(name, text.as_deref());
         }
+        o.digest("session", self.session.as_deref()).maybe("trace", self.trace.as_deref());
+        o.digest("arguments", self.arguments.as_deref());
         o.count("argument_bytes", self.argument_bytes).count("request_bytes", self.request_bytes);
     }
 }
 
 impl Finished {
     fn put(&self, o: &mut Object) {
-        o.text("call", &self.call).text("request_id", &self.request_id).text("outcome", self.outcome);
+        o.plain("call", &self.call).text("request_id", &self.request_id).plain("outcome", self.outcome);
         if self.in_doubt {
             o.raw("in_doubt", "true");
         }
-        o.count("status", self.status.map(Into::into)).maybe("result", self.result.as_deref());
+        o.count("status", self.status.map(Into::into)).digest("result", self.result.as_deref());
         o.count("result_bytes", self.result_bytes).maybe("rule", self.rule.as_deref()).number("ms", self.ms);
     }
 }

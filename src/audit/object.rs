@@ -54,8 +54,14 @@ impl Object {
 
     /// A number.
     pub fn number(&mut self, name: &str, number: u64) -> &mut Self {
-        self.raw(name, "");
-        let _ = write!(self.0, "{number}");
+        self.raw(name, itoa::Buffer::new().format(number))
+    }
+
+    /// A text of ours, in which nothing needs to be escaped.
+    pub fn plain(&mut self, name: &str, text: &str) -> &mut Self {
+        self.raw(name, "\"");
+        self.0.push_str(text);
+        self.0.push('"');
         self
     }
 
@@ -63,6 +69,14 @@ impl Object {
     pub fn maybe(&mut self, name: &str, text: Option<&str>) -> &mut Self {
         match text {
             Some(text) => self.text(name, text),
+            None => self,
+        }
+    }
+
+    /// A digest that was made here, if there is one.
+    pub fn digest(&mut self, name: &str, digits: Option<&str>) -> &mut Self {
+        match digits {
+            Some(digits) => self.plain(name, digits),
             None => self,
         }
     }

@@ -97,21 +97,29 @@ pub struct Ask {
 #[serde(deny_unknown_fields)]
 pub struct About {
     /// The JSON-RPC method, at most [`MAX_METHOD`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// The tool, prompt or resource, at most [`MAX_NAME`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// SHA-256 of the session id, as hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The trace id of `traceparent`: 32 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// SHA-256 of the arguments as they came, as hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
     /// Their length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument_bytes: Option<u64>,
     /// The length of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_bytes: Option<u64>,
     /// The rule of the call policy that refuses the call, or would if the policy did more than monitor; at most
     /// [`MAX_NAME`] bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
 }
 
