@@ -17,20 +17,20 @@ pub fn hash(bytes: &[u8]) -> Digest {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));
-    put_hex(bytes, &mut text);
+    match bytes.try_into() {
+        Ok(digest) => put_hex(digest, &mut text),
+        Err(_) => text.extend(bytes.iter().flat_map(|byte| digits([*byte, 0, 0, 0]).into_iter().take(2))),
+    }
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Appends them.
-pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(bytes.len().saturating_mul(2));
-    let (fours, rest) = bytes.as_chunks();
-    for four in fours {
-        out.extend_from_slice(&digits(*four));
-    }
-    for byte in rest {
-        out.extend(digits([*byte, 0, 0, 0]).iter().take(2));
-    }
+/// Appends those of a digest, or of a key: they are nowhere else.
+pub fn put_hex(digest: &Digest, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.resize(begin.saturating_add(64), 0);
+    let (eights, (fours, _)) =
+        (out.get_mut(begin..).unwrap_or_default().as_chunks_mut().0, digest.as_chunks());
+    eights.iter_mut().zip(fours).for_each(|(eight, four)| *eight = digits(*four));
 }
 
 /// The digits of four bytes, made side by side in one word: a record has some three hundred of them.
@@ -62,4 +62,24 @@ pub fn unhex(text: &str) -> Option<Digest> {
         *byte = value(high)? << 4 | value(low)?;
     }
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_two_digits_in_a_digest_and_elsewhere() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let expected: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        for len in [0, 1, 2, 31, 32, 33, 256] {
+            assert_eq!(hex(&bytes[..len]), expected[..2 * len]);
+        }
+        for (digest, text) in bytes.as_chunks().0.iter().zip(expected.as_bytes().chunks(64)) {
+            let mut out = b"before".to_vec();
+            put_hex(digest, &mut out);
+            assert_eq!(out, [b"before", text].concat());
+            assert_eq!(unhex(std::str::from_utf8(text).unwrap()), Some(*digest));
+        }
+    }
 }

@@ -7,8 +7,6 @@ use super::object::Object;
 
 /// Longest text in a record, in bytes: a request id of the control plane is no longer.
 const MAX_TEXT: usize = 512;
-/// Bytes that the members of most records fit into.
-const ROOM: usize = 512;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,10 +193,10 @@ pub struct Finished {
     pub ms: u64,
 }
 
-/// The members of an event as JSON, without braces. Those that do not apply are left out.
+/// The members of an event as JSON, without braces, in the room of those of another. Those that do not apply are left out.
 #[must_use]
-pub fn members(event: &Event) -> String {
-    let mut o = Object::with_room(ROOM);
+pub fn members(event: &Event, room: String) -> String {
+    let mut o = Object::within(room);
     let whole = |n: &i32| n.to_string();
     match event {
         Event::Start(start) => start.put(o.plain("event", "start")),

@@ -10,10 +10,11 @@ use std::fmt::Write as _;
 pub struct Object(String);
 
 impl Object {
-    /// Without a member, and with room for as many bytes of them.
+    /// Without a member, in the room of another text.
     #[must_use]
-    pub fn with_room(bytes: usize) -> Self {
-        Self(String::with_capacity(bytes))
+    pub fn within(mut room: String) -> Self {
+        room.clear();
+        Self(room)
     }
 
     /// A member whose value is JSON already.

@@ -3,8 +3,6 @@
 //! Pure: bytes in, values out. It is one block of [`SIZE`] bytes, no more than a sector of any disk, so that it is
 //! replaced as a whole. Broker and commands. Must never be copied to another file: it holds the key of what comes next.
 
-use std::io::Write as _;
-
 use zeroize::Zeroizing;
 
 use super::chain::{Chain, Key, hash, unhex};
@@ -69,15 +67,22 @@ impl State {
         let Chain { sequence, previous, key } = &self.chain;
         // No more is ever in it, so it does not grow and leave a key behind.
         let mut block = Zeroizing::new(Vec::with_capacity(SIZE));
-        // Writing to a Vec cannot fail.
-        let _ = write!(block, "version: {VERSION}\nsequence: {sequence}\nprevious: ");
+        let number = |name: &str, number: u64, block: &mut Vec<u8>| {
+            block.extend_from_slice(name.as_bytes());
+            block.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        };
+        number("version: ", VERSION, &mut block);
+        number("\nsequence: ", *sequence, &mut block);
+        block.extend_from_slice(b"\nprevious: ");
         put_hex(previous, &mut block);
         block.extend_from_slice(b"\nkey: ");
         key.put_hex(&mut block);
         block.extend_from_slice(b"\ndigests: ");
         self.digests.put_hex(&mut block);
-        let Self { file, offset, begun, .. } = self;
-        let _ = write!(block, "\nfile: {file}\noffset: {offset}\nbegun: {begun}\n");
+        number("\nfile: ", self.file, &mut block);
+        number("\noffset: ", self.offset, &mut block);
+        number("\nbegun: ", self.begun, &mut block);
+        block.push(b'\n');
         let sum = hash(&block);
         block.extend_from_slice(SUM.as_bytes());
         put_hex(&sum, &mut block);

@@ -236,9 +236,11 @@ impl Writer {
     fn write(&mut self, events: &[Event], now: Instant) -> io::Result<()> {
         let (mut next, mut bytes) = (self.state.clone(), Vec::with_capacity(ROOM * events.len()));
         let (time, mono_us) = (rfc3339(SystemTime::now()), self.clock.mono_us(now));
+        let mut room = String::with_capacity(ROOM);
         for event in events {
             let head = Head { time: &time, mono_us, boot: &self.boot };
-            next.chain.seal(head, &members(event), &mut bytes);
+            room = members(event, room);
+            next.chain.seal(head, &room, &mut bytes);
         }
         next.offset += u64::try_from(bytes.len()).map_err(io::Error::other)?;
         if let Err(e) = self.put(&bytes, &next) {

@@ -161,11 +161,15 @@ pub fn rfc3339(now: SystemTime) -> String {
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60,
-        since.subsec_millis()
-    )
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let clock = [(11, 2, second / 3600), (14, 2, second / 60 % 60), (17, 2, second % 60)];
+    let millis = (20, 3, u64::from(since.subsec_millis()));
+    let date = [(0, 4, year), (5, 2, month), (8, 2, day)];
+    for (at, digits, mut number) in date.into_iter().chain(clock).chain([millis]) {
+        for place in text.iter_mut().skip(at).take(digits).rev() {
+            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
