@@ -20,6 +20,7 @@ NEEDS_NETWORK=(
     "resolution::only_addresses_of_allowed_ips_are_connected_to_and_metadata_addresses_never"
     "resolution::a_host_with_ipv6_alone_works_with_names_literals_and_proxies"
     "proxy_routes::each_route_takes_the_nearest_proxy_and_an_explicit_one_ignores_no_proxy"
+    "drop_in::a_profile_with_every_section_runs_unchanged"
     "names_cut::a_network_that_is_cut_and_healed_is_used_again_within_15_seconds"
     "watchdog::a_network_that_is_cut_for_long_does_not_trip_the_watchdog"
     "journal::the_journal_gets_fields_from_all_processes_and_stderr_nothing"

@@ -26,6 +26,8 @@ pub struct StubOptions {
     pub tls: bool,
     /// Speak HTTP/2 too.
     pub http2: bool,
+    /// Require a client certificate of the stub's authority; needs `tls`.
+    pub require_client_cert: bool,
     /// A fixed port; 0 takes any.
     pub port: u16,
     /// How many requests are kept for inspection.
@@ -38,7 +40,15 @@ pub struct StubOptions {
 
 impl Default for StubOptions {
     fn default() -> Self {
-        Self { tls: false, http2: true, port: 0, keep: 10_000, host: None, names: &LOCAL }
+        Self {
+            tls: false,
+            http2: true,
+            require_client_cert: false,
+            port: 0,
+            keep: 10_000,
+            host: None,
+            names: &LOCAL,
+        }
     }
 }
 
@@ -95,7 +105,7 @@ struct Shared {
 
 /// A running stub. Dropping it closes everything.
 pub struct Stub {
-    /// The authority of its certificate.
+    /// The authority of its certificate and of the client certificates it accepts.
     pub ca: Ca,
     shared: Arc<Shared>,
     listen: Listen,
@@ -106,7 +116,8 @@ impl Stub {
     /// Starts one on 127.0.0.1.
     pub async fn start(options: StubOptions) -> Self {
         let ca = Ca::new();
-        let tls = options.tls.then(|| ca.server_for(options.names).server_config(options.http2, None));
+        let clients = options.require_client_cert.then_some(&ca);
+        let tls = options.tls.then(|| ca.server_for(options.names).server_config(options.http2, clients));
         let shared = Arc::new(Shared {
             requests: Mutex::new(Log::new(options.keep)),
             script: Mutex::default(),

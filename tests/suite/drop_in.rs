@@ -3,12 +3,17 @@
 //! The files are the published examples, unchanged. What differs from machine to machine (where the control plane is, which
 //! tunnel, which server) is put in by variables and flags, as an operator does it.
 
-use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::agent::{SOON, Setup};
+use crate::agent::{SOON, Setup, eventually};
+use crate::asking::get_with;
 use crate::calls::{text_of, tool};
+use crate::forward_proxy::{ForwardProxy, Kind, Manner};
+use crate::lab::server::Conn;
 use crate::lab::{ControlPlane, Options, Stub, StubOptions};
-use crate::world::{World, stdio_stub};
+use crate::own_network;
+use crate::world::World;
 
 /// `init --sample sample_mcp_with_dcr` writes this.
 const WITH_DCR: &str = r#"config_version: 1
@@ -107,35 +112,98 @@ async fn a_profile_in_the_directory_of_tunnel_client_runs_unchanged() {
     assert!(log.iter().any(|line| line.starts_with('{') && line.contains("\"level\"")), "{log:#?}");
 }
 
-#[tokio::test]
+/// Where the two names are; nobody but the proxy knows.
+const HOSTS: &str = "127.0.0.2 api.openai.com\n127.0.0.3 mcp.internal\n";
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_profile_with_every_section_runs_unchanged() {
-    let place = place().await;
-    let home = profile(&place.setup, "every", EVERY_SECTION);
-    let dir = place.setup.dir.path().to_path_buf();
-    let world = works(place, |setup, plane, stub, ca| {
-        let log = setup.file("agent.log", "");
-        setup
-            .env("XDG_CONFIG_HOME", &Path::new(&home).join(".config").display().to_string())
-            .env("TUNNEL_CLIENT_PROFILE", "every")
-            .env("CONTROL_PLANE_API_KEY", &plane.api_key)
-            .env("TRACE", "trace-1")
-            .env("CA_BUNDLE_PATH", ca)
-            .env("MCP_EXTRA_HEADERS", "X-Api-Key: k")
-            .env("HEALTH_URL_FILE", &dir.join("agent.url").display().to_string())
-            .env("PID_FILE", &dir.join("agent.pid").display().to_string())
-            .env("LOG_FILE", &log.display().to_string())
-            .env("MCP_SERVER_URL", &stub.url())
-            .env("MCP_COMMAND", &format!("channel=local,command={}", stdio_stub("")))
-            .args(&["--control-plane.base-url", &plane.url(), "--control-plane.tunnel-id", &plane.tunnel_id])
-            // No proxy is here: an empty flag hides what the file says.
-            .args(&["--http-proxy="])
-            .log_file(log)
-    })
-    .await;
-    let polls = world.plane.polls();
-    assert!(polls[0].seen.target.contains("channel=main&limit=20"), "{}", polls[0].seen.target);
-    assert_eq!(polls[0].seen.headers["x-trace"], "trace-1");
+    if !own_network::inside("drop_in::a_profile_with_every_section_runs_unchanged") {
+        return;
+    }
+    let plane = ControlPlane::start(Options {
+        tls: true,
+        tunnel_id: "tunnel_0123456789abcdefghijklmnopqrstuv".into(),
+        names: &["api.openai.com"],
+        host: Some([127, 0, 0, 2].into()),
+        port: 443,
+        ..Options::default()
+    });
+    let stub = Stub::start(StubOptions {
+        tls: true,
+        require_client_cert: true,
+        names: &["mcp.internal"],
+        host: Some([127, 0, 0, 3].into()),
+        port: 443,
+        ..StubOptions::default()
+    });
+    let (plane, stub) = (plane.await, stub.await);
+    let proxy = ForwardProxy::start(Kind::Squid, Manner { hosts: Some(HOSTS), ..Manner::default() }).await;
+    // Whom the agent becomes when root starts it, as no profile of `tunnel-client` says who.
+    let user = if rustix::process::geteuid().is_root() { "tunnelward" } else { "" };
+    let user = own_network::run(&format!("id -u {user}"));
+    // In the mounts of this test only: what the profile names belongs to the agent's user, and nothing there is the machine's.
+    for place in ["/run", "/var/log", "/usr/lib/python3/dist-packages"] {
+        own_network::run(&format!("mount -t tmpfs -o mode=755,uid={user} tmpfs {place}"));
+    }
+    std::fs::create_dir("/run/secrets").unwrap();
+    let identity = stub.ca.client("the agent");
+    for (path, text) in [
+        ("/run/c.pem", identity.cert_pem.as_str()),
+        ("/run/k.pem", &identity.key_pem),
+        ("/run/secrets/k", "k-of-the-server\n"),
+        ("/run/secrets/ca.pem", &(plane.ca_pem() + &stub.ca.pem())),
+        ("/usr/lib/python3/dist-packages/srv.py", "import sys\nsys.stdin.read()\n"),
+    ] {
+        std::fs::write(path, text).unwrap();
+        own_network::run(&format!("chmod 400 {path}"));
+        own_network::run(&format!("chown {user} {path}"));
+    }
+    let setup = Setup::new("").without_file();
+    // Nobody makes files at the top of a machine for a test.
+    let text = EVERY_SECTION.replace("/c.pem", "/run/c.pem").replace("/k.pem", "/run/k.pem");
+    let home = profile(&setup, "every", &text);
+    let agent = setup
+        .env("XDG_CONFIG_HOME", &format!("{home}/.config"))
+        .env("TUNNEL_CLIENT_PROFILE", "every")
+        .env("CONTROL_PLANE_API_KEY", &plane.api_key)
+        .env("TRACE", "trace-1")
+        .env("CA_BUNDLE_PATH", "/run/secrets/ca.pem")
+        .env("HTTPS_PROXY", &proxy.url())
+        .log_file("/var/log/agent.log".into())
+        .start();
+    let world = World { plane, stub, agent };
+    world.plane.wait_for_poll(1, SOON).await;
+    let answer = world.call(tool("drop-in", "echo", r#"{"text":"as it was"}"#)).await;
+    assert_eq!(text_of(&answer), "as it was");
+
+    let poll = world.plane.polls().swap_remove(0).seen;
+    assert!(poll.target.contains("channel=main&limit=20"), "{}", poll.target);
+    assert_eq!(poll.headers["x-trace"], "trace-1");
+    let call = world.stub.requests().swap_remove(0);
+    assert_eq!(call.header("x-api-key"), Some("k-of-the-server"));
+    let shown = |conn: &Arc<Conn>| conn.client_cert.as_deref() == Some(&**identity.der());
+    assert!(world.stub.server().connections().iter().all(shown), "it shows its certificate");
+
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(read("/run/agent.url"), "http://127.0.0.1:8080");
+    assert_eq!(read("/run/agent.pid").trim(), world.agent.pid().to_string());
+    let end = Instant::now() + SOON;
+    while get_with("127.0.0.1:8080", "/readyz", "").await.body != "ready" {
+        assert!(Instant::now() < end, "{}", get_with("127.0.0.1:8080", "/readyz", "").await.body);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(world.agent.child_with("python3 -m srv").is_some(), "the server of channel local runs");
+
     world.end().await;
+    for path in ["/run/agent.url", "/run/agent.pid"] {
+        assert!(!std::path::Path::new(path).exists(), "{path} is still there");
+    }
+    let log = read("/var/log/agent.log");
+    assert!(log.lines().count() > 5 && log.lines().all(|line| line.starts_with('{')), "{log}");
+    // Squid writes its line when a tunnel has ended.
+    for asked in ["CONNECT api.openai.com:443", "CONNECT mcp.internal:443"] {
+        eventually(|| proxy.log().contains(asked).then_some(())).await.expect(asked);
+    }
 }
 
 #[tokio::test]

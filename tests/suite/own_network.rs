@@ -33,11 +33,12 @@ pub fn agent_before() -> &'static [&'static str] {
     &[]
 }
 
-/// Runs a command, which must succeed.
-pub fn run(line: &str) {
+/// Runs a command, which must succeed, and returns what it wrote.
+pub fn run(line: &str) -> String {
     let mut words = line.split_whitespace();
     let ran = Command::new(words.next().unwrap()).args(words).output().unwrap();
     assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).trim().into()
 }
 
 /// Puts a file of this content in the place of another, for this test only.

@@ -1,5 +1,6 @@
 //! Every reason not to be ready: caused for real, seen in `/readyz` and `/status`, and left again.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -10,7 +11,17 @@ use crate::calls::tool;
 use crate::lab::{Ca, ControlPlane, Fault, On, Relay, Stub, StubOptions, open};
 use crate::tls_peers::{nobody, pin};
 use crate::watchdog::Manager;
-use crate::world::{Plan, World};
+use crate::world::{Plan, World, may_run_lab, stdio_stub};
+
+/// Holds a lease on a file: whoever opens it waits until the lease is given up, at the end of stdin. `asked`: somebody does.
+const LEASE: &str = r#"
+import fcntl, os, signal, sys
+file = os.open(sys.argv[1], os.O_RDONLY)
+signal.signal(signal.SIGIO, lambda *_: print("asked", flush=True))
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+sys.stdin.read()
+"#;
 
 /// Above the pause that follows a refusal by the control plane.
 const LONG: Duration = Duration::from_secs(75);
@@ -226,6 +237,60 @@ async fn a_stdio_server_that_ends_and_is_started_again() {
     until(&world.agent, None).await;
     let metrics = get(&world.agent, "/metrics").await.body;
     assert!(metrics.contains("tunnelward_child_restarts_total{channel=\"main\"} 1\n"), "{metrics}");
+    world.end().await;
+}
+
+/// A program that is slow to be opened, as from storage across the network or under a scanner.
+struct Slow {
+    lease: tokio::process::Child,
+    said: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Slow {
+    async fn to_open(program: &Path) -> Self {
+        let mut command = tokio::process::Command::new("/usr/bin/python3");
+        command.args(["-c", LEASE]).arg(program).kill_on_drop(true);
+        let pipe = std::process::Stdio::piped;
+        let mut lease = command.stdin(pipe()).stdout(pipe()).spawn().unwrap();
+        let said = BufReader::new(lease.stdout.take().unwrap()).lines();
+        let mut slow = Self { lease, said };
+        slow.says("held").await;
+        slow
+    }
+
+    async fn says(&mut self, what: &str) {
+        let line = tokio::time::timeout(SOON, self.said.next_line()).await.expect(what).unwrap();
+        assert_eq!(line.as_deref(), Some(what));
+    }
+
+    async fn no_more(mut self) {
+        drop(self.lease.stdin.take());
+        assert!(self.lease.wait().await.unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn a_stdio_server_whose_program_takes_long_to_load() {
+    let manager = Manager::new();
+    let servers = crate::place::servers_dir();
+    let program = servers.path().join("server.sh");
+    std::fs::write(&program, format!("#!/bin/sh\nexec {}\n", stdio_stub(""))).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let command = format!("{{channel: main, command: {program:?}{}}}", may_run_lab());
+    let plan = plan("").bindings(format!("  commands: [{command}]\n")).top("restart: {backoff_min: 100ms}");
+    let world = plan.start_as(|setup| manager.watches(asking::own(setup))).await;
+    until(&world.agent, None).await;
+    let mut slow = Slow::to_open(&program).await;
+    kill(world.agent.child_with("stub-stdio").expect("no child"), "KILL");
+    slow.says("asked").await;
+    let ready = until(&world.agent, Some("mcp_starting")).await;
+    assert_eq!(ready.body, "the MCP server of channel main is being started");
+    assert_eq!(codes(&world.agent).await, ["mcp_starting"]);
+    assert_eq!(json(&world.agent, "/status").await["children"][0]["state"], "starting");
+    manager.is_told("the MCP server of channel main is being started").await;
+    slow.no_more().await;
+    until(&world.agent, None).await;
+    manager.is_told("polling the control plane").await;
     world.end().await;
 }
 

@@ -65,6 +65,9 @@ fn unit(case: &mut Case<'_>) {
     }
     let evidence = format!("{own} lacks {}", lacks.join(", "));
     let why = "the unit does not take away what the agent does not need";
-    let next = format!("run: systemctl revert {own}\nand add only drop-ins that keep these options");
+    // Not `systemctl revert`: with all drop-ins the credentials would be gone.
+    let next = format!(
+        "run: systemctl cat {own}\nand take out of the drop-ins what sets these options otherwise; then run: systemctl daemon-reload"
+    );
     case.report.fail("unit", &evidence, [why, &evidence, &next]);
 }
