@@ -1,7 +1,8 @@
 //! What operators of `tunnel-client` have runs as it is: a profile in its directory, an environment file, a command line.
 //!
-//! The files are the published examples, unchanged. What differs from machine to machine (where the control plane is, which
-//! tunnel, which server) is put in by variables and flags, as an operator does it.
+//! The files are the published examples. What differs from machine to machine (where the control plane is, which tunnel,
+//! which server) is put in by variables and flags, as an operator does it; or names, address and proxy of the example are
+//! made real in a network of the test's own. Only two certificates lie below `/run` that the example has at the very top.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
