@@ -1,5 +1,9 @@
 //! What a caller may try to get past the call policy, through a real agent: of none of it the server hears anything.
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
 use crate::agent::SOON;
 use crate::calls::{plan, text_of, tool};
 use crate::lab::{Command, Fault, On, Reply};
@@ -149,4 +153,33 @@ async fn whatever_a_caller_tries_the_server_hears_nothing_of_it() {
     assert!(world.plane.poll_count() >= polls + 2);
     assert_eq!(world.stub.request_count(), 4);
     world.agent.stop().await;
+}
+
+/// A tool that is nearly one of those that the policy knows, or just that, and a number about the bounds that it sets.
+fn nearly() -> impl Strategy<Value = (String, i64)> {
+    let known = prop::sample::select(vec!["echo", "sleep", "fail", "big"]).prop_map(str::to_owned);
+    (prop_oneof![2 => known, 1 => "[eE]ch[o0].?|[sS]leep?[a-z]?|fai[lL]|[a-z]{1,5}"], -3..15_i64)
+}
+
+#[tokio::test]
+async fn of_any_calls_the_server_hears_those_that_are_allowed_and_no_other() {
+    let world = plan().top(POLICY).start().await;
+    let (mut runner, nearly) = (TestRunner::default(), nearly());
+    let mut heard = 0;
+    for n in 0..200 {
+        let (name, ms) = nearly.new_tree(&mut runner).unwrap().current();
+        let (allowed, arguments) = match name.as_str() {
+            "echo" => (true, r#"{"text":"x"}"#.into()),
+            "sleep" => ((1..=10).contains(&ms), format!(r#"{{"ms":{ms}}}"#)),
+            _ => (false, r#"{"text":"x"}"#.into()),
+        };
+        let quoted = serde_json::to_string(&name).unwrap();
+        let spelled = &quoted[1..quoted.len() - 1];
+        let answer = world.call(tool(&format!("p{n}"), spelled, &arguments)).await;
+        heard += usize::from(allowed);
+        assert_eq!(world.stub.request_count(), heard, "{name} {arguments}");
+        assert_eq!(answer.rpc()["error"]["code"] == -32050, !allowed, "{name} {arguments}");
+    }
+    assert!((1..200).contains(&heard), "{heard}");
+    world.end().await;
 }
